@@ -1,0 +1,142 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"simusage/extract"
+)
+
+// ErrFenced says that the lease of a slice went to another process. What this one did is not lost: the other goes on
+// from the same checkpoint.
+var ErrFenced = errors.New("the slice was taken over by another process")
+
+// Lease takes one due slice, or nil when none is free. skip are slices that are not wanted (they failed in this run).
+//
+// Two processes never get the same slice: SKIP LOCKED keeps them off a row that is being taken, the expiry off a row
+// that is taken. A dead process' slice is free again when its lease expires.
+func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
+	if len(d.Streams) == 0 {
+		return nil, nil
+	}
+	args := append(d.args(), d.Recent, skip, s.owner, s.lease)
+	w := &Walk{s: s}
+	var stream int16
+	var published bool
+	var asked extract.Window
+	err := s.pool.QueryRow(ctx, `UPDATE simusage.slice SET fence = fence + 1, leased_by = $10, lease_expires_at = clock_timestamp() + $11::interval
+		WHERE id = (
+			SELECT s.id FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
+			WHERE (s.leased_by IS NULL OR s.lease_expires_at <= clock_timestamp()) AND s.id <> ALL(coalesce($9::bigint[], '{}'))
+			ORDER BY s.window_end > $8 DESC,
+				CASE WHEN s.window_end > $8 THEN extract(epoch FROM $8 - s.window_start) ELSE extract(epoch FROM s.window_start) END,
+				s.stream_id
+			LIMIT 1 FOR UPDATE OF s SKIP LOCKED)
+		RETURNING id, stream_id, fence, window_start, window_end, published_at IS NOT NULL, settled,
+			coalesce(walk_started_at, '0001-01-01Z'), coalesce(ask_from, window_start), coalesce(ask_until, window_end)`,
+		args...).Scan(&w.ID, &stream, &w.fence, &w.Window.Start, &w.Window.End, &published, &w.settled,
+		&w.Started, &asked.Start, &asked.End)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lease a slice: %w", err)
+	}
+	s.held.add(w.ID)
+	w.published = published
+	w.Window = extract.Window{Start: w.Window.Start.UTC(), End: w.Window.End.UTC()}
+	for _, st := range d.Streams {
+		if st.ID == stream {
+			w.Stream = st.Stream
+		}
+	}
+	if w.Started = w.Started.UTC(); w.Started.Year() > 1 {
+		w.Ask = extract.Window{Start: asked.Start.UTC(), End: asked.End.UTC()}
+	}
+	return w, nil
+}
+
+// KeepAlive extends the leases of this process and the sign of life of its run, until ctx ends. A process that does not
+// get to run this for the length of a lease loses its slices to others.
+func (s *Store) KeepAlive(ctx context.Context, run int64) error {
+	for {
+		if err := sleep(ctx, s.lease/3); err != nil {
+			return nil
+		}
+		_, err := s.pool.Exec(ctx, `WITH alive AS (UPDATE simusage.run SET seen_at = clock_timestamp() WHERE id = $3)
+			UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $2::interval WHERE leased_by = $1 AND id = ANY($4)`,
+			s.owner, s.lease, run, s.held.all())
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("leases not extended", "error", err)
+		}
+	}
+}
+
+// hold checks the fence inside a transaction and extends the lease. The row stays locked until the transaction ends, so
+// that nobody can take the slice over between the check and the commit.
+func (w *Walk) hold(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, `UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $3::interval WHERE id = $1 AND fence = $2`,
+		w.ID, w.fence, w.s.lease)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrFenced
+	}
+	return nil
+}
+
+// Release gives the slice back with its walk as it stands: the next one to lease it goes on there.
+func (w *Walk) Release(ctx context.Context) error {
+	w.s.held.remove(w.ID)
+	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL WHERE id = $1 AND fence = $2`, w.ID, w.fence)
+	if err != nil {
+		return fmt.Errorf("release the slice: %w", err)
+	}
+	return nil
+}
+
+// Fail notes why the slice could not be finished and gives it back.
+func (w *Walk) Fail(ctx context.Context, why error) error {
+	w.s.held.remove(w.ID)
+	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL,
+		failures = failures + 1, failed_at = clock_timestamp(), last_error = left($3, 2000) WHERE id = $1 AND fence = $2`, w.ID, w.fence, why.Error())
+	if err != nil {
+		return fmt.Errorf("note the failure of the slice: %w", err)
+	}
+	return nil
+}
+
+// heldSet is the slices that this process walks now. A slice that could not be given back (the database was gone) is not
+// among them, and its lease runs out.
+type heldSet struct {
+	mu  sync.Mutex
+	ids map[int64]bool
+}
+
+func (h *heldSet) add(id int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ids == nil {
+		h.ids = make(map[int64]bool)
+	}
+	h.ids[id] = true
+}
+
+func (h *heldSet) remove(id int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.ids, id)
+}
+
+func (h *heldSet) all() []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.ids))
+}

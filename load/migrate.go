@@ -1,0 +1,251 @@
+package load
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/golang-migrate/migrate/v4"
+	driver "github.com/golang-migrate/migrate/v4/database/pgx/v5"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"simusage/migrations"
+	"simusage/sql"
+)
+
+// ErrSchema says that the database's schema is not the one of this program.
+var ErrSchema = errors.New("schema")
+
+// minPostgres is the oldest server that has what the schema needs.
+const minPostgres = 150000
+
+// Schema is what of the program's schema a database has.
+type Schema struct {
+	Version, Latest int  // migrations applied, and known to this program
+	Dirty           bool // a migration failed half-way
+	Views           bool // the views are the ones of this program
+}
+
+// Err says what is wrong with the schema and what to do, or nil.
+func (s Schema) Err() error {
+	switch {
+	case s.Dirty:
+		return fmt.Errorf("%w: migration %d failed half-way; look at its error, mend the database by hand or restore it, then set simusage.schema_migrations.dirty to false and run: simusage migrate", ErrSchema, s.Version)
+	case s.Version == 0:
+		return fmt.Errorf("%w: this database was never migrated; run: simusage migrate", ErrSchema)
+	case s.Version > s.Latest:
+		return fmt.Errorf("%w: the database is at version %d, newer than this program, which knows %d; use the newer program", ErrSchema, s.Version, s.Latest)
+	case s.Version < s.Latest:
+		return fmt.Errorf("%w: the database is at version %d, this program needs %d; run: simusage migrate", ErrSchema, s.Version, s.Latest)
+	case !s.Views:
+		return fmt.Errorf("%w: the views are not the ones of this program; run: simusage migrate", ErrSchema)
+	}
+	return nil
+}
+
+// Schema reads what the database has. It changes nothing.
+func (s *Store) Schema(ctx context.Context) (Schema, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return Schema{}, err
+	}
+	defer conn.Release()
+	return readSchema(ctx, conn.Conn())
+}
+
+func readSchema(ctx context.Context, conn *pgx.Conn) (Schema, error) {
+	state := Schema{Latest: latest()}
+	err := conn.QueryRow(ctx, `SELECT version, dirty FROM simusage.schema_migrations`).Scan(&state.Version, &state.Dirty)
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000"):
+		return state, nil
+	case err != nil:
+		return state, fmt.Errorf("read the schema's version: %w", err)
+	}
+	var digest string
+	if state.Version > 0 && !state.Dirty {
+		err := conn.QueryRow(ctx, `SELECT digest FROM simusage.view_install`).Scan(&digest)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return state, fmt.Errorf("read the digest of the views: %w", err)
+		}
+	}
+	_, want, err := viewFiles()
+	state.Views = digest == want
+	return state, err
+}
+
+// latest is the number of the newest migration that the program has.
+func latest() int {
+	names, _ := fs.Glob(migrations.Files, "*.up.sql")
+	newest := 0
+	for _, name := range names {
+		number, _, _ := strings.Cut(name, "_")
+		if n, err := strconv.Atoi(number); err == nil {
+			newest = max(newest, n)
+		}
+	}
+	return newest
+}
+
+// Migrate brings the database at url to the program's schema: the migrations, then the views and rights as a whole. It
+// is safe to run again, and by several processes at once: they take turns.
+func Migrate(ctx context.Context, url string) (Schema, error) {
+	cfg, err := ParseURL(url)
+	if err != nil {
+		return Schema{}, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	if err != nil {
+		return Schema{}, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), plain(err))
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var server int
+	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&server); err != nil {
+		return Schema{}, fmt.Errorf("read the server's version: %w", err)
+	}
+	if server < minPostgres {
+		return Schema{}, fmt.Errorf("%w: Postgres %d is too old; 15 or newer is needed", ErrSchema, server/10000)
+	}
+	before, err := readSchema(ctx, conn)
+	if err != nil {
+		return before, err
+	}
+	if before.Dirty || before.Version > before.Latest {
+		return before, before.Err()
+	}
+	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS simusage`); err != nil {
+		return before, fmt.Errorf("migrate: %w", err)
+	}
+	if before.Version < before.Latest {
+		if err := up(ctx, cfg.ConnConfig); err != nil {
+			return before, err
+		}
+	}
+	if err := installViews(ctx, conn); err != nil {
+		return before, err
+	}
+	return readSchema(ctx, conn)
+}
+
+// up runs the migrations that are missing. golang-migrate holds a session lock meanwhile, hence MIGRATE_DATABASE_URL for
+// databases behind a transaction pooler.
+func up(ctx context.Context, cfg *pgx.ConnConfig) error {
+	m, err := migration(cfg)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer m.Close()
+	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
+	defer stop()
+	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return ctx.Err()
+}
+
+func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
+	files, err := iofs.New(migrations.Files, ".")
+	if err != nil {
+		return nil, err
+	}
+	db := stdlib.OpenDB(*cfg)
+	into, err := driver.WithInstance(db, &driver.Config{MigrationsTable: `"simusage"."schema_migrations"`, MigrationsTableQuoted: true})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return migrate.NewWithInstance("iofs", files, "pgx5", into)
+}
+
+// viewFile is one file of package sql.
+type viewFile struct{ name, text string }
+
+// viewFiles are the views in the order of their installation, with the rights at the end, and the digest of it all.
+func viewFiles() ([]viewFile, string, error) {
+	hash := sha256.New()
+	var files []viewFile
+	for _, pattern := range []string{"base/*.sql", "views/*.sql", "rights.sql"} {
+		names, err := fs.Glob(sql.Files, pattern)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, name := range names {
+			text, err := fs.ReadFile(sql.Files, name)
+			if err != nil {
+				return nil, "", err
+			}
+			fmt.Fprintf(hash, "%s\n%s\n", name, text)
+			files = append(files, viewFile{name, string(text)})
+		}
+	}
+	return files, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// installViews installs the views as a whole, in one transaction. A view is replaced in place where Postgres allows that
+// (it only gained columns at its end), so that other people's views on top of it go on working. Where it does not, all of
+// ours are dropped and made again, never with CASCADE: somebody's view on top stops that, and nothing is changed.
+func installViews(ctx context.Context, conn *pgx.Conn) error {
+	files, digest, err := viewFiles()
+	if err != nil {
+		return err
+	}
+	err = runViews(ctx, conn, files, digest, false)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P16" { // invalid_table_definition: not the same columns
+		err = runViews(ctx, conn, files, digest, true)
+	}
+	if errors.As(err, &pg) && pg.Code == "2BP01" { // dependent_objects_still_exist
+		return fmt.Errorf("%w: views of your own stand on ours and must be dropped before the upgrade and made again after it; nothing was changed. Postgres says: %s %s",
+			ErrSchema, pg.Message, strings.ReplaceAll(pg.Detail, "\n", "; "))
+	}
+	if err != nil {
+		return fmt.Errorf("install the views: %w", err)
+	}
+	return nil
+}
+
+func runViews(ctx context.Context, conn *pgx.Conn, files []viewFile, digest string, drop bool) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.views'))`); err != nil {
+			return err
+		}
+		if drop {
+			if err := dropViews(ctx, tx, files); err != nil {
+				return err
+			}
+		}
+		for _, f := range files {
+			if _, err := tx.Exec(ctx, f.text, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO simusage.view_install (digest, installed_at) VALUES ($1, now())
+			ON CONFLICT (only_one) DO UPDATE SET digest = excluded.digest, installed_at = excluded.installed_at`, digest)
+		return err
+	})
+}
+
+// dropViews drops our views, those of readers first, because they stand on the others.
+func dropViews(ctx context.Context, tx pgx.Tx, files []viewFile) error {
+	for i := len(files) - 1; i >= 0; i-- {
+		schema := map[string]string{"base": "simusage", "views": "usage"}[path.Dir(files[i].name)]
+		if schema == "" {
+			continue
+		}
+		view := pgx.Identifier{schema, strings.TrimSuffix(path.Base(files[i].name), ".sql")}
+		if _, err := tx.Exec(ctx, `DROP VIEW IF EXISTS `+view.Sanitize()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"simusage/extract"
+)
+
+// ensurePartitions makes the monthly partitions that rows of the window go into.
+//
+// A partition is made as a table of its own and then attached: that takes a lock which readers do not feel, where
+// CREATE TABLE … PARTITION OF would wait for all of them and stop all that come after. Whoever is first makes it; the
+// others wait for the advisory lock and find it.
+func (s *Store) ensurePartitions(ctx context.Context, g extract.Granularity, w extract.Window) error {
+	var parents []string
+	switch g {
+	case extract.Hour:
+		parents = []string{"usage_hourly", "usage_daily"}
+	case extract.Day:
+		parents = []string{"usage_daily"}
+	}
+	first := time.Date(w.Start.Year(), w.Start.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for month := first; month.Before(w.End); month = month.AddDate(0, 1, 0) {
+		for _, parent := range parents {
+			name := parent + month.Format("_2006_01")
+			if s.partitions.has(name) {
+				continue
+			}
+			if err := s.makePartition(ctx, parent, name, month); err != nil {
+				return fmt.Errorf("make partition %s: %w", name, err)
+			}
+			s.partitions.add(name)
+		}
+	}
+	return nil
+}
+
+func (s *Store) makePartition(ctx context.Context, parent, name string, month time.Time) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.partition'))`); err != nil {
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "simusage."+name).Scan(&there); err != nil || there {
+			return err
+		}
+		table, of := pgx.Identifier{"simusage", name}.Sanitize(), pgx.Identifier{"simusage", parent}.Sanitize()
+		_, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = '30s';
+			CREATE TABLE %[1]s (LIKE %[2]s INCLUDING DEFAULTS);
+			ALTER TABLE %[2]s ATTACH PARTITION %[1]s FOR VALUES FROM ('%[3]s') TO ('%[4]s')`,
+			table, of, month.Format("2006-01-02 00:00Z"), month.AddDate(0, 1, 0).Format("2006-01-02 00:00Z")), pgx.QueryExecModeSimpleProtocol)
+		return err
+	})
+}
+
+// nameSet remembers names, for many goroutines.
+type nameSet struct{ names sync.Map }
+
+func (n *nameSet) has(name string) bool { _, ok := n.names.Load(name); return ok }
+func (n *nameSet) add(name string)      { n.names.Store(name, true) }

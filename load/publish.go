@@ -1,0 +1,164 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"simusage/extract"
+)
+
+//go:embed publish/*.sql
+var publishSQL embed.FS
+
+// Published is what a publish did.
+type Published struct {
+	Rows                       int64 // staged
+	Inserted, Updated, Deleted int64 // fact rows written
+	Duplicates                 int64 // records that came more than once
+	Unchanged                  bool  // the slice said what it said before; no fact row was written
+}
+
+// Publish moves the whole slice from the stage to the facts, redoes the day's rollup, and closes the walk, in one
+// transaction: a reader sees the slice as it was before or as it is after. settled says that the slice was read late
+// enough to be final; from then on a change is a restatement.
+//
+// The order inside the transaction is: hold the fence (the row stays locked, so that no other process can take the
+// slice before the commit), count the stage, compare, write, sum, close. If the commit gets lost on the way, the walk is
+// either still open with its stage, and is published by the next run, or it is closed, and nothing is due.
+func (w *Walk) Publish(ctx context.Context, settled bool) (Published, error) {
+	var p Published
+	var sum digest
+	for _, l := range w.Lists {
+		p.Rows += l.Rows
+		sum.plus(l.digest)
+	}
+	if p.Rows > 0 {
+		if err := w.s.ensurePartitions(ctx, w.Stream.Granularity, w.Ask); err != nil {
+			return p, fmt.Errorf("publish %s: %w", w.Name(), err)
+		}
+	}
+	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := w.hold(ctx, tx); err != nil {
+			return err
+		}
+		if err := w.checkStage(ctx, tx); err != nil {
+			return err
+		}
+		var before []byte
+		if err := tx.QueryRow(ctx, `SELECT digest FROM simusage.slice WHERE id = $1`, w.ID).Scan(&before); err != nil {
+			return err
+		}
+		p.Unchanged = w.published && bytes.Equal(before, sum.bytes())
+		if !p.Unchanged {
+			if err := w.write(ctx, tx, &p); err != nil {
+				return err
+			}
+		}
+		after := sum.bytes()
+		if p.Duplicates != 0 {
+			after = nil // equal sums of records would not mean equal slices: compare row by row the next time
+		}
+		return w.finish(ctx, tx, settled, after)
+	})
+	if err != nil {
+		return Published{}, fmt.Errorf("publish %s: %w", w.Name(), err)
+	}
+	w.s.held.remove(w.ID)
+	return p, nil
+}
+
+// write brings the facts, the rollup and the sums to what the stage says.
+func (w *Walk) write(ctx context.Context, tx pgx.Tx, p *Published) error {
+	var err error
+	do := func(name string, args ...any) (count int64) {
+		if err != nil {
+			return 0
+		}
+		count, err = w.exec(ctx, tx, name, args...)
+		return count
+	}
+	ask := []any{w.Stream.ID, w.Ask.Start, w.Ask.End}
+	hourly := w.Stream.Granularity == extract.Hour
+	if !w.published {
+		p.Inserted = do("first", w.Stream.ID)
+		if hourly {
+			do("rollup_first", ask...)
+		}
+	} else {
+		do("change", ask...)
+		if w.settled {
+			do("restate", w.ID)
+		}
+		p.Deleted = do("delete", ask...)
+		p.Updated = do("update", ask...)
+		p.Inserted = do("insert", w.Stream.ID)
+		if hourly {
+			do("rollup_delete", w.Stream.ID, w.Window.Start)
+			do("rollup_insert", w.Stream.ID, w.Window.Start, w.Window.End)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return w.sum(ctx, tx, p)
+}
+
+// sum stores the sums of the slice, and the account's currency when this is the first time that one is seen.
+func (w *Walk) sum(ctx context.Context, tx pgx.Tx, p *Published) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM simusage.slice_sum WHERE slice_id = $1`, w.ID); err != nil {
+		return err
+	}
+	if _, err := w.exec(ctx, tx, "sums", w.Stream.ID, w.Window.Start, w.Window.End, w.ID); err != nil {
+		return err
+	}
+	var rows int64
+	var unit int16
+	err := tx.QueryRow(ctx, `SELECT coalesce(sum(row_count), 0)::bigint, coalesce(min(billed_unit_id) FILTER (WHERE billed_unit_id > 0), 0)
+		FROM simusage.slice_sum WHERE slice_id = $1`, w.ID).Scan(&rows, &unit)
+	if err != nil {
+		return err
+	}
+	if w.Ask == w.Window || w.Ask.Start.Equal(w.Window.Start) {
+		p.Duplicates = p.Rows - rows
+	}
+	if unit == 0 {
+		return nil
+	}
+	_, err = tx.Exec(ctx, `UPDATE simusage.account SET billed_unit_id = $2 WHERE id = $1 AND billed_unit_id = 0`, w.Stream.Account.ID, unit)
+	return err
+}
+
+// finish ends the walk: the slice is published, its stage and checkpoint go, the lease ends.
+func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE simusage.slice SET published_at = now(), checked_at = $2, settled = $3, digest = $4, list_count = $5,
+			covered_from = least(covered_from, $6), covered_until = $7,
+			row_count = (SELECT coalesce(sum(row_count), 0) FROM simusage.slice_sum WHERE slice_id = $1),
+			walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL,
+			failures = 0, failed_at = NULL, last_error = NULL
+		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End)
+	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
+	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at < $2`, w.ID, w.Started)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DROP TABLE `+w.stage())
+	return err
+}
+
+// exec runs one statement of the folder publish. Its arguments go in as constants, for the planner's sake.
+func (w *Walk) exec(ctx context.Context, tx pgx.Tx, name string, args ...any) (int64, error) {
+	text, err := publishSQL.ReadFile("publish/" + name + ".sql")
+	if err != nil {
+		return 0, err
+	}
+	tag, err := tx.Exec(ctx, w.sql(string(text)), append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return tag.RowsAffected(), nil
+}

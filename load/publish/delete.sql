@@ -1,0 +1,5 @@
+-- Rows that the API does not have any more.
+DELETE FROM {facts} f USING change c
+WHERE c.was_there AND NOT c.is_there
+    AND f.stream_id = $1 AND f.period_start >= $2 AND f.period_start < $3
+    AND f.period_start = c.period_start AND f.series_id = c.series_id

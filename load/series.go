@@ -1,0 +1,165 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"simusage/extract"
+)
+
+// querier is what a pool and a transaction have in common.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// seriesKey is one combination of dimensions of a stream.
+type seriesKey struct {
+	stream                       int16
+	sim, fleet, network, country string
+}
+
+// seriesCache remembers series numbers, so that a page of known SIMs costs no question. It is bounded: when it is full,
+// it starts again empty, and the next pages ask Postgres.
+type seriesCache struct {
+	mu  sync.RWMutex
+	ids map[seriesKey]int32
+}
+
+// maxSeries bounds the cache to about 50 MB.
+const maxSeries = 250_000
+
+func newSeriesCache() *seriesCache { return &seriesCache{ids: make(map[seriesKey]int32)} }
+
+// find fills ids with the numbers of the records' series and returns the keys that it does not know, each once. The
+// strings of the returned keys are copies: a record lives only as long as its page.
+func (c *seriesCache) find(stream int16, records []extract.Record, ids []int32) []seriesKey {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var unknown map[seriesKey]struct{}
+	var missing []seriesKey
+	for i := range records {
+		k := keyOf(stream, &records[i])
+		id, ok := c.ids[k]
+		ids[i] = id
+		if ok {
+			continue
+		}
+		if _, ok := unknown[k]; ok {
+			continue
+		}
+		k = seriesKey{k.stream, strings.Clone(k.sim), strings.Clone(k.fleet), strings.Clone(k.network), strings.Clone(k.country)}
+		if unknown == nil {
+			unknown = make(map[seriesKey]struct{})
+		}
+		unknown[k] = struct{}{}
+		missing = append(missing, k)
+	}
+	return missing
+}
+
+func (c *seriesCache) add(found map[seriesKey]int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ids)+len(found) > maxSeries {
+		c.ids = make(map[seriesKey]int32)
+	}
+	for k, id := range found {
+		c.ids[k] = id
+	}
+}
+
+func keyOf(stream int16, r *extract.Record) seriesKey {
+	return seriesKey{stream, r.SimSID, r.FleetSID, r.NetworkSID, r.IsoCountry}
+}
+
+// resolve returns the series number of each record, making new series where a combination is seen for the first time.
+// New series are committed on their own, before the page: a series without facts harms nobody.
+func (s *Store) resolve(ctx context.Context, stream int16, records []extract.Record) ([]int32, error) {
+	ids := make([]int32, len(records))
+	missing := s.series.find(stream, records, ids)
+	if len(missing) == 0 {
+		return ids, nil
+	}
+	found, err := s.makeSeries(ctx, stream, missing)
+	if err != nil {
+		return nil, fmt.Errorf("number the series: %w", err)
+	}
+	for i := range records {
+		if ids[i] == 0 {
+			ids[i] = found[keyOf(stream, &records[i])]
+		}
+	}
+	s.series.add(found)
+	return ids, nil
+}
+
+// makeSeries inserts the series that are not there, sorted, so that two processes that meet the same new SIMs wait for
+// each other instead of deadlocking, and reads all their numbers.
+func (s *Store) makeSeries(ctx context.Context, stream int16, keys []seriesKey) (map[seriesKey]int32, error) {
+	sims, fleets := make([]string, len(keys)), make([]string, len(keys))
+	networks, countries := make([]string, len(keys)), make([]string, len(keys))
+	for i, k := range keys {
+		sims[i], fleets[i], networks[i], countries[i] = k.sim, k.fleet, k.network, k.country
+	}
+	_, err := s.pool.Exec(ctx, `INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country)
+		SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
+		LEFT JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)
+		WHERE s.id IS NULL ORDER BY k.sim, k.fleet, k.network, k.country
+		ON CONFLICT (stream_id, sim_sid, fleet_sid, network_sid, iso_country) DO NOTHING`, stream, sims, fleets, networks, countries)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `SELECT s.id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country
+		FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
+		JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)`,
+		stream, sims, fleets, networks, countries)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[seriesKey]int32, len(keys))
+	var id int32
+	k := seriesKey{stream: stream}
+	_, err = pgx.ForEachRow(rows, []any{&id, &k.sim, &k.fleet, &k.network, &k.country}, func() error {
+		found[k] = id
+		return nil
+	})
+	if err == nil && len(found) < len(keys) {
+		err = fmt.Errorf("%d of %d were not found after inserting them", len(keys)-len(found), len(keys))
+	}
+	return found, err
+}
+
+// unitCache remembers the numbers of currencies.
+type unitCache struct {
+	mu  sync.Mutex
+	ids map[string]int16
+}
+
+func newUnitCache() *unitCache { return &unitCache{ids: map[string]int16{"": 0}} }
+
+// unit is the number of a currency, made when it is seen for the first time.
+func (s *Store) unit(ctx context.Context, code string) (int16, error) {
+	s.units.mu.Lock()
+	defer s.units.mu.Unlock()
+	if id, ok := s.units.ids[code]; ok {
+		return id, nil
+	}
+	code = strings.Clone(code)
+	_, err := s.pool.Exec(ctx, `INSERT INTO simusage.billed_unit (code) SELECT $1 WHERE NOT EXISTS (SELECT FROM simusage.billed_unit WHERE code = $1)
+		ON CONFLICT (code) DO NOTHING`, code)
+	if err != nil {
+		return 0, fmt.Errorf("number the currency %q: %w", code, err)
+	}
+	var id int16
+	if err := s.pool.QueryRow(ctx, `SELECT id FROM simusage.billed_unit WHERE code = $1`, code).Scan(&id); err != nil {
+		return 0, fmt.Errorf("number the currency %q: %w", code, err)
+	}
+	s.units.ids[code] = id
+	return id, nil
+}

@@ -1,0 +1,152 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"simusage/extract"
+)
+
+// Due says which slices want a walk: those of its streams, in their windows, that were never published, or were
+// published while unsettled and are older than the refresh interval, or can now be asked for buckets that were not
+// finished then, or whose walk is still open.
+type Due struct {
+	Streams []DueStream
+	// RefreshBefore: an unsettled slice that was last checked before this is due.
+	RefreshBefore time.Time
+	// AgainBefore: any slice that was last checked before this is due, settled or not. Zero for none.
+	AgainBefore time.Time
+	// Recent: slices that end after this come first, newest first; then the others, nearest to the wall first.
+	Recent time.Time
+}
+
+// DueStream is one stream's part of Due.
+type DueStream struct {
+	Stream
+	// Window is the range of slices that is wanted.
+	Window extract.Window
+	// Finished is the end of the last finished bucket, Wall the oldest time that can be asked for.
+	Finished, Wall time.Time
+}
+
+// dueSQL is the condition of Due over simusage.slice AS s JOIN want AS w; wantSQL is that relation. Its parameters are
+// $1 to $7, made by args.
+const (
+	wantSQL = `unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+		AS w(stream_id, first, until, finished, wall)`
+	dueSQL = `s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until
+		AND s.window_start < w.finished AND s.window_end > w.wall
+		AND (s.published_at IS NULL
+			OR s.walk_started_at IS NOT NULL
+			OR s.covered_until < least(s.window_end, w.finished)
+			OR (NOT s.settled AND s.checked_at < $6)
+			OR s.checked_at < $7)`
+)
+
+func (d Due) args() []any {
+	n := len(d.Streams)
+	ids := make([]int16, n)
+	first, until, finished, wall := make([]time.Time, n), make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
+	for i, s := range d.Streams {
+		ids[i], first[i], until[i], finished[i], wall[i] = s.ID, s.Window.Start, s.Window.End, s.Finished, s.Wall
+		if s.Granularity == extract.All {
+			// One bucket for the whole slice: a month that the wall cuts cannot be asked for any more.
+			month := time.Date(s.Wall.Year(), s.Wall.Month(), 1, 0, 0, 0, 0, time.UTC)
+			if month.Before(s.Wall) {
+				month = month.AddDate(0, 1, 0)
+			}
+			wall[i] = month
+		}
+	}
+	return []any{ids, first, until, finished, wall, d.RefreshBefore, d.AgainBefore}
+}
+
+// Plan makes sure that each calendar slice of the wanted windows has its row. What is there stays as it is.
+func (s *Store) Plan(ctx context.Context, d Due) error {
+	for _, w := range d.Streams {
+		window := w.Window.Intersect(extract.Window{Start: w.Window.Start, End: w.Finished})
+		slices := w.Slices(window)
+		starts, ends := make([]time.Time, len(slices)), make([]time.Time, len(slices))
+		for i, sl := range slices {
+			starts[i], ends[i] = sl.Start, sl.End
+		}
+		_, err := s.pool.Exec(ctx, `INSERT INTO simusage.slice (stream_id, window_start, window_end)
+			SELECT $1, n.* FROM unnest($2::timestamptz[], $3::timestamptz[]) AS n(first, until)
+			LEFT JOIN simusage.slice s ON s.stream_id = $1 AND s.window_start = n.first
+			WHERE s.id IS NULL ORDER BY n.first
+			ON CONFLICT (stream_id, window_start) DO NOTHING`, w.ID, starts, ends)
+		if err != nil {
+			return fmt.Errorf("plan the slices of %s: %w", w.Stream, err)
+		}
+	}
+	return nil
+}
+
+// Left counts the due slices that nobody walks, those that another process walks, and says how long until the first of
+// those leases runs out if its holder gives no sign of life. Slices that this process walks, and those of skip, do not count.
+func (s *Store) Left(ctx context.Context, d Due, skip []int64) (free, held int, expires time.Duration, err error) {
+	if len(d.Streams) == 0 {
+		return 0, 0, 0, nil
+	}
+	var seconds float64
+	err = s.pool.QueryRow(ctx, `WITH due AS (
+			SELECT greatest(extract(epoch FROM s.lease_expires_at - clock_timestamp()), 0)::float8 AS lease
+			FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+` WHERE s.id <> ALL(coalesce($8::bigint[], '{}'))
+		)
+		SELECT count(*) FILTER (WHERE coalesce(lease, 0) = 0), count(*) FILTER (WHERE lease > 0), coalesce(min(lease) FILTER (WHERE lease > 0), 0) FROM due`,
+		append(d.args(), append(s.held.all(), skip...))...).Scan(&free, &held, &seconds)
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("count the due slices: %w", err)
+	}
+	return free, held, time.Duration(seconds * float64(time.Second)), nil
+}
+
+// Estimate is what a stream's due slices will cost.
+type Estimate struct {
+	Stream   Stream
+	Slices   int
+	Lists    int64
+	Rows     int64 // of the slices that were read before, or as many as the stream's newest slices had
+	Requests int64
+}
+
+// Estimate says what the due slices would cost, asking nothing of the API: from what the same slice, or else the
+// stream's other slices, had when they were read, at pageSize records a page. It writes nothing; slices without a row
+// yet count as never read.
+func (s *Store) Estimate(ctx context.Context, d Due, pageSize int) ([]Estimate, error) {
+	var out []Estimate
+	for _, w := range d.Streams {
+		e := Estimate{Stream: w.Stream}
+		one := d
+		one.Streams = []DueStream{w}
+		window := w.Window.Intersect(extract.Window{Start: w.Window.Start, End: w.Finished})
+		var starts []time.Time
+		for _, sl := range w.Slices(window) {
+			starts = append(starts, sl.Start)
+		}
+		args := append(one.args(), starts, pageSize, w.FanOut != "")
+		err := s.pool.QueryRow(ctx, `WITH known AS (
+				SELECT avg(row_count)::float8 AS rows, avg(list_count)::float8 AS lists FROM simusage.slice
+				WHERE stream_id = ($1::smallint[])[1] AND published_at IS NOT NULL
+			), due AS (
+				SELECT s.published_at IS NOT NULL AS read, s.row_count, s.list_count
+				FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
+				UNION ALL
+				SELECT false, 0, 0 FROM unnest($8::timestamptz[]) AS n(first) JOIN `+wantSQL+` ON n.first < w.finished
+				LEFT JOIN simusage.slice s ON s.stream_id = w.stream_id AND s.window_start = n.first WHERE s.id IS NULL
+			), guess AS (
+				SELECT CASE WHEN read THEN row_count ELSE coalesce(known.rows, 0) END AS rows,
+					greatest(1, CASE WHEN read THEN list_count ELSE coalesce(known.lists, 1 + $10::boolean::int) END) AS lists
+				FROM due CROSS JOIN known
+			)
+			SELECT count(*), coalesce(sum(lists), 0)::bigint, coalesce(sum(rows), 0)::bigint,
+				coalesce(sum(greatest(lists, ceil(rows / $9::float8))), 0)::bigint FROM guess`, args...).
+			Scan(&e.Slices, &e.Lists, &e.Rows, &e.Requests)
+		if err != nil {
+			return nil, fmt.Errorf("estimate %s: %w", w.Stream, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}

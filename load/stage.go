@@ -1,0 +1,161 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"simusage/extract"
+)
+
+//go:embed stage.sql
+var stageSQL string
+
+// sql fills in the tables of the slice: {stage} is its own, {facts} follows from the granularity, {period} is the type of
+// period_start there. All of it is ours; nothing comes from input.
+func (w *Walk) sql(text string) string {
+	facts, period := "simusage.usage_hourly", "timestamptz"
+	switch w.Stream.Granularity {
+	case extract.Day:
+		facts, period = "simusage.usage_daily", "date"
+	case extract.All:
+		facts, period = "simusage.usage_monthly", "date"
+	}
+	return strings.NewReplacer("{stage}", w.stage(), "{facts}", facts, "{period}", period).Replace(text)
+}
+
+func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.ID, 10) }
+
+// Stage takes one page of a list in: its rows into the stage, its rejected records aside, and the cursor to the next
+// page, all in one transaction. That commit is the only moment at which the walk moves on. Whatever happens before it
+// (a kill, a cut) leaves the list where it was, and the page is asked for again; whatever happens after it does not.
+//
+// The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew.
+func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page) error {
+	next := *l
+	next.Cursor, next.Done, next.Pages = p.Next, p.Next == "", l.Pages+1
+	var rows []byte
+	var found []*List
+	var err error
+	if w.Discovers(l) {
+		found = w.discover(p)
+	} else if rows, err = w.encode(ctx, &next, p); err != nil {
+		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
+	}
+	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+			return err
+		}
+		if err := w.hold(ctx, tx); err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			copySQL := w.sql(`COPY {stage} (` + stageColumns + `) FROM STDIN BINARY`)
+			if _, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), copySQL); err != nil {
+				return err
+			}
+		}
+		return w.checkpoint(ctx, tx, &next, found, p.Rejected)
+	})
+	if err != nil {
+		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
+	}
+	*l = next
+	w.Lists = append(w.Lists, found...)
+	return nil
+}
+
+// checkpoint moves the list's cursor, adds the lists that a discovery found, and sets rejected records aside.
+func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List, rejected []extract.Rejected) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2`,
+		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digest.bytes(), l.Done)
+	for _, f := range found {
+		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
+	}
+	for _, r := range rejected {
+		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5)`,
+			w.ID, l.No, w.Started, r.Reason, strings.ToValidUTF8(strings.ReplaceAll(r.Raw, "\x00", ""), "�"))
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// discover makes a list for each value of the fan-out dimension that had usage and is not known yet. Usage that the API
+// files under no value cannot be asked for: it stays out, and the difference to the total shows it.
+func (w *Walk) discover(p *extract.Page) []*List {
+	known := make(map[string]bool, len(w.Lists))
+	for _, l := range w.Lists {
+		known[l.Value] = true // the discovery itself has the empty value
+	}
+	var found []*List
+	for i := range p.Records {
+		value := p.Records[i].Get(w.Stream.FanOut)
+		if known[value] {
+			continue
+		}
+		value = strings.Clone(value)
+		known[value] = true
+		found = append(found, &List{No: int32(len(w.Lists) + len(found)), Value: value})
+	}
+	return found
+}
+
+// encode makes the page's rows in COPY format and adds them to the list's count and digest.
+func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page) ([]byte, error) {
+	if len(p.Records) == 0 {
+		return nil, nil
+	}
+	if err := w.identify(ctx, p.Records); err != nil {
+		return nil, err
+	}
+	series, err := w.s.resolve(ctx, w.Stream.ID, p.Records)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]byte, 0, len(copyHeader)+100*len(p.Records)+2)
+	rows = append(rows, copyHeader...)
+	row := stageRow{list: l.No, page: l.Pages, days: w.Stream.Granularity != extract.Hour}
+	code := ""
+	for i := range p.Records {
+		r := &p.Records[i]
+		if r.Unit != code {
+			if row.unit, err = w.s.unit(ctx, r.Unit); err != nil {
+				return nil, err
+			}
+			code = r.Unit
+		}
+		row.start, row.series = r.Start, series[i]
+		row.upload, row.download, row.total, row.billed = r.Upload, r.Download, r.Total, r.Billed
+		if rows, err = appendRow(rows, &row, &l.digest); err != nil {
+			return nil, fmt.Errorf("record %d: %w", i+1, err)
+		}
+	}
+	l.Rows += int64(len(p.Records))
+	return appendCopyEnd(rows), nil
+}
+
+// identify holds the account that the records name against the one that the credentials stand for.
+func (w *Walk) identify(ctx context.Context, records []extract.Record) error {
+	for i := range records {
+		if sid := records[i].AccountSID; sid != "" && sid != w.Stream.Account.SID {
+			return w.Stream.Account.identify(ctx, w.s.pool, strings.Clone(sid))
+		}
+	}
+	return nil
+}
+
+// list is a list as people read it.
+func (w *Walk) list(l *List) string {
+	switch {
+	case w.Discovers(l):
+		return w.Name() + " (which " + string(w.Stream.FanOut) + ")"
+	case l.Value != "":
+		return w.Name() + " " + l.Value
+	}
+	return w.Name()
+}

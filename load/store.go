@@ -1,0 +1,212 @@
+// Package load takes pages to Postgres and keeps the books: which slices are due, who holds them, how far each list
+// has been walked, and what was published.
+//
+// The way of a slice is lease → walk → publish.
+//
+//   - A lease is a row in Postgres with an expiry and a fence, a number that goes up with each lease. Any number of
+//     processes take due slices with FOR UPDATE SKIP LOCKED. Every later write of the walk checks the fence, in its
+//     own transaction: a process that froze past its lease and wakes up can write nothing any more.
+//   - A walk stages pages. The rows of a page and the cursor behind it go in with one transaction, so that a process
+//     killed at any moment asks for at most one page a list again. The stage is an unlogged table of the slice's own:
+//     no reader looks there, a crash of Postgres empties it, and a count of its rows against the checkpoint finds that out.
+//   - A publish moves the whole slice into the facts in one transaction: readers see all of it or nothing. A slice
+//     that says what it said before (equal digests) writes no fact row at all.
+//
+// Leases run on the database's clock, which all processes share. Everything about usage (what is due, what is settled)
+// runs on the time that the caller hands in.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Store is the warehouse, opened.
+type Store struct {
+	pool  *pgxpool.Pool
+	log   *slog.Logger
+	owner string
+	lease time.Duration
+
+	series     *seriesCache
+	units      *unitCache
+	partitions nameSet
+	held       heldSet
+}
+
+// Options of Open.
+type Options struct {
+	// Owner names this process in leases, for people: host, process id, time of start. It must differ between processes.
+	Owner string
+	// Lease is how long a slice stays ours without a sign of life. Default 60 s.
+	Lease time.Duration
+	// Conns bounds the connections. Default 8.
+	Conns int32
+	// Dial replaces how connections are made; nil for the network.
+	Dial pgconn.DialFunc
+	Log  *slog.Logger
+}
+
+// ErrDatabaseURL says that DATABASE_URL cannot be read: a matter of configuration, not of the network.
+var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database")
+
+// Open connects to the warehouse at url. It tries for half a minute, so that a database that is just starting is no error.
+func Open(ctx context.Context, url string, opts Options) (*Store, error) {
+	cfg, err := ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	cfg.MaxConns = 8
+	if opts.Conns > 0 {
+		cfg.MaxConns = opts.Conns
+	}
+	if opts.Dial != nil {
+		cfg.ConnConfig.DialFunc = opts.Dial
+	}
+	if opts.Lease == 0 {
+		opts.Lease = time.Minute
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)
+	}
+	s := &Store{pool: pool, log: opts.Log, owner: opts.Owner, lease: opts.Lease, series: newSeriesCache(), units: newUnitCache()}
+	if err := s.Await(ctx, 30*time.Second); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ParseURL reads a database address without connecting. Its error never shows the password.
+func ParseURL(url string) (*pgxpool.Config, error) {
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") && !strings.Contains(url, "=") {
+		return nil, ErrDatabaseURL
+	}
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, ErrDatabaseURL
+	}
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	if !strings.Contains(url, "default_query_exec_mode") {
+		// Named prepared statements do not survive a transaction pooler; unnamed ones do.
+		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "simusage"
+	}
+	return cfg, nil
+}
+
+// Await waits until Postgres answers, for as long as patience says. What cannot heal by waiting (a wrong password, no
+// such database) is told at once.
+func (s *Store) Await(ctx context.Context, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
+		err := s.pool.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if refused(err) || ctx.Err() != nil || time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("connect to Postgres at %s: %w", address(s.pool.Config().ConnConfig), plain(err))
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// ErrRefused says that Postgres answered and does not let us in: a matter of configuration.
+var ErrRefused = errors.New("Postgres refuses the connection")
+
+// refused says whether Postgres itself turned us down: bad password (class 28), no such database (3D).
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D"))
+}
+
+// plain is a connection error without the address and user that pgx repeats in it.
+func plain(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		if refused(err) {
+			return fmt.Errorf("%w: %s", ErrRefused, pg.Message)
+		}
+		return errors.New(pg.Message)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
+// address is host:port/database, for messages: never a password.
+func address(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)
+}
+
+// Close gives the connections back.
+func (s *Store) Close() { s.pool.Close() }
+
+// Owner is the name under which this process holds leases.
+func (s *Store) Owner() string { return s.owner }
+
+// Lost says whether err is the loss of the connection rather than an answer of Postgres: worth another try.
+func Lost(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		// Class 57: the server is shutting down or was told to end this connection. 40: deadlock, serialization. 53: no
+		// room for another connection.
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "40") || pg.Code == "53300"
+	}
+	var op *net.OpError
+	var connect *pgconn.ConnectError
+	return errors.As(err, &op) || errors.As(err, &connect) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed") ||
+		strings.Contains(err.Error(), "unexpected EOF")
+}
+
+// Broken says whether err is an answer of Postgres that the next slice would get too: no right, no such table, disk
+// full, read-only. The rows of one slice are not at fault.
+func Broken(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code[:2] {
+	case "25", "28", "3D", "3F", "42", "53", "54", "58", "XX":
+		return true
+	}
+	return false
+}
+
+// inTx runs f in one transaction: committed when f returns nil, rolled back otherwise.
+func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.pool, f)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

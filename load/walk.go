@@ -1,0 +1,163 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"simusage/extract"
+)
+
+// Walk is a leased slice and its walk: the lists that are open, how far each has come, what is staged.
+type Walk struct {
+	s     *Store
+	fence int64
+
+	ID     int64
+	Stream Stream
+	Window extract.Window // the calendar slice
+	Ask    extract.Window // the part of it that this walk asks for
+	// Started is when the walk began, by the caller's clock; it stays the same when another process goes on with it.
+	Started time.Time
+	// Lists are the lists in the order in which they are walked.
+	Lists []*List
+
+	published, settled bool // of what readers see now
+}
+
+// List is one paged answer and how far it has been walked.
+type List struct {
+	No       int32
+	Value    string // of the fan-out dimension; empty for the only list of a plain stream
+	Cursor   string // where to go on; empty for the first page
+	Pages    int32
+	Rows     int64
+	Restarts int32
+	Done     bool
+	digest   digest
+}
+
+// Discovers says whether the list finds the values of a fan-out instead of usage: the first list of a fan-out stream.
+func (w *Walk) Discovers(l *List) bool { return w.Stream.FanOut != "" && l.No == 0 }
+
+// ErrStageLost says that the stage does not hold what the checkpoint says: Postgres crashed and emptied it. The walk
+// begins anew.
+var ErrStageLost = errors.New("the stage was emptied by a crash of Postgres")
+
+// maxWalkAge bounds how long a walk may be gone on with. Beyond it the pages would tell of times too far apart.
+const maxWalkAge = 24 * time.Hour
+
+// Begin goes on with the walk of the slice where it stands, or begins one that asks for ask. now is the caller's clock.
+func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) error {
+	if !w.Ask.Empty() && now.Sub(w.Started) < maxWalkAge {
+		err := w.resume(ctx)
+		if err == nil || !errors.Is(err, ErrStageLost) {
+			return err
+		}
+		w.s.log.Warn("walk begins anew", "slice", w.Name(), "reason", err)
+	}
+	w.Ask, w.Started = ask, now
+	w.Lists = []*List{{}}
+	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := w.hold(ctx, tx); err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, ask.Start, ask.End)
+		batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
+		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, '')`, w.ID)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, w.sql(stageSQL), pgx.QueryExecModeSimpleProtocol)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("begin the walk: %w", err)
+	}
+	return nil
+}
+
+// resume reads the checkpoint and holds it against the stage.
+func (w *Walk) resume(ctx context.Context) error {
+	rows, err := w.s.pool.Query(ctx, `SELECT no, value, cursor, pages, rows, restarts, done, digest FROM simusage.list WHERE slice_id = $1 ORDER BY no`, w.ID)
+	if err != nil {
+		return fmt.Errorf("read the checkpoint: %w", err)
+	}
+	w.Lists, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*List, error) {
+		l := &List{}
+		var sum []byte
+		err := row.Scan(&l.No, &l.Value, &l.Cursor, &l.Pages, &l.Rows, &l.Restarts, &l.Done, &sum)
+		l.digest = digestOf(sum)
+		return l, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return w.checkStage(ctx, w.s.pool)
+}
+
+// checkStage holds the number of staged rows of each list against the checkpoint.
+func (w *Walk) checkStage(ctx context.Context, q querier) error {
+	rows, err := q.Query(ctx, w.sql(`SELECT list_no, count(*) FROM {stage} GROUP BY list_no`), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return fmt.Errorf("count the stage: %w", err)
+	}
+	staged := make(map[int32]int64)
+	var no int32
+	var count int64
+	_, err = pgx.ForEachRow(rows, []any{&no, &count}, func() error { staged[no] = count; return nil })
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42P01" {
+		return ErrStageLost // no such table: restored from a dump without it
+	}
+	if err != nil {
+		return fmt.Errorf("count the stage: %w", err)
+	}
+	for _, l := range w.Lists {
+		if !w.Discovers(l) && staged[l.No] != l.Rows {
+			return ErrStageLost
+		}
+	}
+	return nil
+}
+
+// Restart forgets what was staged of a list, so that it is walked again from its first page.
+func (w *Walk) Restart(ctx context.Context, l *List) error {
+	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := w.hold(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, w.sql(`DELETE FROM {stage} WHERE list_no = $1`), pgx.QueryExecModeSimpleProtocol, l.No); err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND list_no = $2 AND walk_started_at = $3`, w.ID, l.No, w.Started)
+		batch.Queue(`UPDATE simusage.list SET cursor = '', pages = 0, rows = 0, digest = $3, restarts = restarts + 1, done = false
+			WHERE slice_id = $1 AND no = $2`, w.ID, l.No, digest{}.bytes())
+		if w.Discovers(l) {
+			batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1 AND no > 0`, w.ID)
+		}
+		return tx.SendBatch(ctx, batch).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("restart the list: %w", err)
+	}
+	if w.Discovers(l) {
+		w.Lists = w.Lists[:1]
+	}
+	*l = List{No: l.No, Value: l.Value, Restarts: l.Restarts + 1}
+	return nil
+}
+
+// Name is the slice as people read it: account, stream and first day.
+func (w *Walk) Name() string {
+	name := w.Stream.Stream.String() + " " + w.Window.Start.Format("2006-01-02")
+	if w.Stream.Account.Name != "" {
+		name = w.Stream.Account.Name + " " + name
+	}
+	return name
+}

@@ -1,0 +1,132 @@
+// Package pipeline is the job: it makes slices that are due not due any more.
+//
+// There is one mechanism. The plan lists the calendar slices of each stream; Postgres knows what was published when. A
+// slice is due when it was never published, or was published before it settled and that is a while ago. The first load,
+// a hole, a crash, late billing, a backfill are all just due slices. A run leases one after the other, walks its lists
+// page by page, publishes it, and ends when none is left. Whatever stops a run leaves slices due and nothing else.
+//
+// Parallelism is across slices only: a few workers in each process, any number of processes, all taking from Postgres.
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"simusage/extract"
+	"simusage/load"
+)
+
+// Job is what does the work.
+type Job struct {
+	Store    *load.Store
+	Accounts []Account
+	// Now is the time that everything about usage runs on.
+	Now func() time.Time
+	// Since says how far back sync keeps complete.
+	Since Since
+	// Settle is when a slice counts as settled after its end; Refresh how old an unsettled slice may get before it is due.
+	Settle, Refresh time.Duration
+	// Concurrency is how many slices are walked at once.
+	Concurrency int
+	Log         *slog.Logger
+}
+
+// Account is one set of credentials and what is asked with them.
+type Account struct {
+	Name    string
+	SID     string // empty where the credentials do not tell it
+	Streams []extract.Stream
+	Client  *extract.Client
+}
+
+// Since is a point in time or a duration before now; with neither it is 30 days before the account's first run.
+type Since struct {
+	At  time.Time
+	Ago time.Duration
+}
+
+// firstLoad is how far back the first run goes when nothing else is said.
+const firstLoad = 30 * 24 * time.Hour
+
+// since is the beginning of the UTC day from which an account is kept complete.
+func (s Since) since(a load.Account, now time.Time) time.Time {
+	at := a.Created.Add(-firstLoad)
+	if !s.At.IsZero() {
+		at = s.At
+	}
+	if s.Ago > 0 {
+		at = now.Add(-s.Ago)
+	}
+	return at.UTC().Truncate(24 * time.Hour)
+}
+
+// Range is what a backfill covers.
+type Range struct {
+	Window extract.Window
+	// Streams narrows the configured streams; empty for all of them.
+	Streams []extract.Stream
+	// AgainBefore makes slices due that were read before it, settled or not; zero for none.
+	AgainBefore time.Time
+}
+
+// Sync makes every slice from Since until now not due.
+func (j *Job) Sync(ctx context.Context, start load.RunStart) (Summary, error) {
+	return j.run(ctx, start, Range{})
+}
+
+// Backfill makes every slice of a range not due.
+func (j *Job) Backfill(ctx context.Context, start load.RunStart, r Range) (Summary, error) {
+	return j.run(ctx, start, r)
+}
+
+// Estimate says what a run over the range would cost (an empty range is sync's). It asks nothing and writes nothing.
+func (j *Job) Estimate(ctx context.Context, r Range) ([]load.Estimate, error) {
+	now := j.Now()
+	var all []load.Estimate
+	for _, a := range j.Accounts {
+		streams, err := j.Store.Peek(ctx, a.Name, a.SID, r.choose(a.Streams), now)
+		if err != nil {
+			return nil, err
+		}
+		estimates, err := j.Store.Estimate(ctx, j.due(now, r, streams), a.Client.PageSize())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, estimates...)
+	}
+	return all, nil
+}
+
+// choose is the part of the configured streams that the range wants.
+func (r Range) choose(configured []extract.Stream) []extract.Stream {
+	if len(r.Streams) == 0 {
+		return configured
+	}
+	return r.Streams
+}
+
+// due says which slices of the streams a run that began at now has to walk. The time is taken once for the whole run, so
+// that a run ends: a slice that it has walked is younger than its own beginning.
+func (j *Job) due(now time.Time, r Range, streams []load.Stream) load.Due {
+	// A schedule as long as the refresh interval must find the slices of its last run old enough, although it began a
+	// few seconds later that time.
+	d := load.Due{RefreshBefore: now.Add(-j.Refresh * 9 / 10), AgainBefore: r.AgainBefore, Recent: now.Add(-j.Settle)}
+	for _, s := range streams {
+		window := r.Window
+		if window.Empty() {
+			window = extract.Window{Start: j.Since.since(s.Account, now), End: now}
+		}
+		wall := extract.Wall(now)
+		if window.Start.Before(wall) {
+			window.Start = wall
+		}
+		calendar := s.Slices(window)
+		if len(calendar) == 0 {
+			continue
+		}
+		window = extract.Window{Start: calendar[0].Start, End: calendar[len(calendar)-1].End}
+		d.Streams = append(d.Streams, load.DueStream{Stream: s, Window: window, Finished: s.Finished(now), Wall: wall})
+	}
+	return d
+}

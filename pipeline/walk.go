@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"simusage/extract"
+	"simusage/load"
+)
+
+// walk takes a leased slice from where it stands to its publish. now is the time of the run: what was finished then is
+// asked for, so that all slices of a run cover the same time and can be held against each other.
+func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) (load.Published, error) {
+	ask := w.Stream.Ask(w.Window, now)
+	if ask.Empty() {
+		return load.Published{}, fmt.Errorf("slice %s lies beyond what the API remembers", w.Name())
+	}
+	if err := w.Begin(ctx, ask, r.Now()); err != nil {
+		return load.Published{}, err
+	}
+	for i := 0; i < len(w.Lists); i++ { // the first list of a fan-out adds the others while it is walked
+		if err := r.list(ctx, w, w.Lists[i]); err != nil {
+			return load.Published{}, err
+		}
+	}
+	// Settled is judged by when the walk began: its first page may be that old.
+	return w.Publish(ctx, !w.Started.Before(w.Window.End.Add(r.Settle)))
+}
+
+// list walks one list to its end. A position is never derived from data: when the API does not take the page token any
+// more, the list restarts from its first page, once.
+func (r *run) list(ctx context.Context, w *load.Walk, l *load.List) error {
+	refused := false
+	for !l.Done {
+		err := r.pages(ctx, w, l)
+		switch {
+		case errors.Is(err, extract.ErrTokenRefused) && !refused:
+			refused = true
+		case errors.Is(err, extract.ErrSmallerPages): // ends at a page of one record
+		case err != nil:
+			return err
+		default:
+			continue
+		}
+		r.Log.Warn("list begins again", "slice", w.Name(), "list", l.Value, "page", l.Pages+1, "reason", err)
+		if err := w.Restart(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pages stages page after page, from the cursor on.
+func (r *run) pages(ctx context.Context, w *load.Walk, l *load.List) error {
+	query := w.Stream.Query(w.Ask, l.Value)
+	if w.Discovers(l) {
+		query = w.Stream.Discovery(w.Ask)
+	}
+	for page, err := range r.clients[w.Stream.Account.ID].Pages(ctx, query, l.Cursor) {
+		if err != nil {
+			return fmt.Errorf("%s page %d: %w", w.Name(), l.Pages+1, err)
+		}
+		if err := w.Stage(ctx, l, page); err != nil {
+			return err
+		}
+		r.count(func(s *Summary) {
+			s.Pages++
+			s.Rows += int64(len(page.Records))
+			s.Rejected += int64(len(page.Rejected))
+		})
+		if len(page.Rejected) > 0 {
+			r.Log.Warn("records set aside", "slice", w.Name(), "records", len(page.Rejected), "reason", page.Rejected[0].Reason)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+-- The hourly facts that readers see, a row a series and hour: of each family of views just the one stream that feeds it at
+-- that time. unit_group keeps currencies apart in sums: usage that is not billed yet (no unit) goes with the account's own
+-- currency, any other currency makes a row of its own.
+CREATE OR REPLACE VIEW simusage.usage_hour AS
+SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
+    series.sim_sid, series.fleet_sid, series.network_sid, series.iso_country,
+    f.period_start, f.data_upload, f.data_download, f.data_total, f.data_total_billed,
+    nullif(unit.code, '') AS billed_unit,
+    CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END AS unit_group,
+    unsettled.since IS NULL OR f.period_start < unsettled.since AS settled
+FROM simusage.feed
+JOIN simusage.account ON account.id = feed.account_id
+JOIN simusage.usage_hourly f ON f.stream_id = feed.stream_id AND f.period_start >= feed.valid_from AND f.period_start < feed.valid_to
+JOIN simusage.series ON series.id = f.series_id
+JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
+LEFT JOIN simusage.unsettled ON unsettled.stream_id = f.stream_id
+WHERE feed.grain = 'hour';

@@ -1,0 +1,20 @@
+-- Usage by country and hour.
+CREATE OR REPLACE VIEW usage.country_hourly AS
+SELECT u.account_sid, u.iso_country, country.name AS country_name, u.period_start AS hour,
+    sum(u.data_upload)::bigint AS data_upload, sum(u.data_download)::bigint AS data_download, sum(u.data_total)::bigint AS data_total,
+    sum(u.data_total_billed) AS data_total_billed, max(u.billed_unit) AS billed_unit, bool_and(u.settled) AS settled
+FROM simusage.usage_hour u LEFT JOIN simusage.country ON country.iso_country = u.iso_country
+WHERE u.family = 'country'
+GROUP BY u.account_id, u.account_sid, u.iso_country, u.period_start, u.unit_group, country.name;
+
+COMMENT ON VIEW usage.country_hourly IS 'Usage by country and hour. One row for each account, country, hour; a second one only where a second currency was billed.';
+COMMENT ON COLUMN usage.country_hourly.account_sid IS 'SID of the account (AC…).';
+COMMENT ON COLUMN usage.country_hourly.iso_country IS 'ISO 3166 alpha-2 code of the country where the usage occurred; empty where the API names none.';
+COMMENT ON COLUMN usage.country_hourly.country_name IS 'English name of the country.';
+COMMENT ON COLUMN usage.country_hourly.hour IS 'Start of the hour, UTC.';
+COMMENT ON COLUMN usage.country_hourly.data_upload IS 'Bytes sent by the SIMs.';
+COMMENT ON COLUMN usage.country_hourly.data_download IS 'Bytes received by the SIMs.';
+COMMENT ON COLUMN usage.country_hourly.data_total IS 'Bytes in all, as the API says it.';
+COMMENT ON COLUMN usage.country_hourly.data_total_billed IS 'Money billed for this usage, in billed_unit; 0 until billing has arrived, about 24 hours later.';
+COMMENT ON COLUMN usage.country_hourly.billed_unit IS 'Currency of data_total_billed (ISO 4217); NULL until billing has arrived.';
+COMMENT ON COLUMN usage.country_hourly.settled IS 'Whether this was read late enough (72 hours by default) to be final.';

@@ -1,0 +1,19 @@
+-- Usage by network and day.
+CREATE OR REPLACE VIEW usage.network_daily AS
+SELECT account_sid, network_sid, period_start AS day,
+    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+FROM simusage.usage_day
+WHERE family = 'network'
+GROUP BY account_id, account_sid, network_sid, period_start, unit_group;
+
+COMMENT ON VIEW usage.network_daily IS 'Usage by network and day. One row for each account, network, day; a second one only where a second currency was billed.';
+COMMENT ON COLUMN usage.network_daily.account_sid IS 'SID of the account (AC…).';
+COMMENT ON COLUMN usage.network_daily.network_sid IS 'SID of the network (HW…) that the usage occurred on.';
+COMMENT ON COLUMN usage.network_daily.day IS 'Day, UTC.';
+COMMENT ON COLUMN usage.network_daily.data_upload IS 'Bytes sent by the SIMs.';
+COMMENT ON COLUMN usage.network_daily.data_download IS 'Bytes received by the SIMs.';
+COMMENT ON COLUMN usage.network_daily.data_total IS 'Bytes in all, as the API says it.';
+COMMENT ON COLUMN usage.network_daily.data_total_billed IS 'Money billed for this usage, in billed_unit; 0 until billing has arrived, about 24 hours later.';
+COMMENT ON COLUMN usage.network_daily.billed_unit IS 'Currency of data_total_billed (ISO 4217); NULL until billing has arrived.';
+COMMENT ON COLUMN usage.network_daily.settled IS 'Whether this was read late enough (72 hours by default) to be final.';

@@ -1,0 +1,19 @@
+-- Usage by SIM and hour.
+CREATE OR REPLACE VIEW usage.sim_hourly AS
+SELECT account_sid, sim_sid, period_start AS hour,
+    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+FROM simusage.usage_hour
+WHERE family = 'sim'
+GROUP BY account_id, account_sid, sim_sid, period_start, unit_group;
+
+COMMENT ON VIEW usage.sim_hourly IS 'Usage by SIM and hour. One row for each account, SIM, hour; a second one only where a second currency was billed.';
+COMMENT ON COLUMN usage.sim_hourly.account_sid IS 'SID of the account (AC…).';
+COMMENT ON COLUMN usage.sim_hourly.sim_sid IS 'SID of the SIM (HS…); empty where the API names none.';
+COMMENT ON COLUMN usage.sim_hourly.hour IS 'Start of the hour, UTC.';
+COMMENT ON COLUMN usage.sim_hourly.data_upload IS 'Bytes sent by the SIMs.';
+COMMENT ON COLUMN usage.sim_hourly.data_download IS 'Bytes received by the SIMs.';
+COMMENT ON COLUMN usage.sim_hourly.data_total IS 'Bytes in all, as the API says it.';
+COMMENT ON COLUMN usage.sim_hourly.data_total_billed IS 'Money billed for this usage, in billed_unit; 0 until billing has arrived, about 24 hours later.';
+COMMENT ON COLUMN usage.sim_hourly.billed_unit IS 'Currency of data_total_billed (ISO 4217); NULL until billing has arrived.';
+COMMENT ON COLUMN usage.sim_hourly.settled IS 'Whether this was read late enough (72 hours by default) to be final.';

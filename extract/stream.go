@@ -105,6 +105,11 @@ func ParseStream(text string) (Stream, error) {
 	if !filtered {
 		return s, nil
 	}
+	return s.narrowed(text, filters)
+}
+
+// narrowed is the stream with its fixed filters, filter=value[:filter=value]….
+func (s Stream) narrowed(text, filters string) (Stream, error) {
 	for _, part := range strings.Split(filters, ":") {
 		name, value, _ := strings.Cut(part, "=")
 		d := Dimension(name)

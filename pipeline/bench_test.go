@@ -41,6 +41,7 @@ type bench struct {
 	streams  []extract.Stream
 	pageSize int
 	settle   time.Duration
+	since    time.Time // from when on the warehouse is complete
 
 	// around, when set, stands between a process and the network.
 	around    http.RoundTripper
@@ -58,7 +59,8 @@ func newBench(t *testing.T, cfg fakeapi.WorldConfig, opts fakeapi.Options) *benc
 	if cfg.Start.IsZero() {
 		cfg.Start = cfg.End.AddDate(0, 0, -10)
 	}
-	b := &bench{t: t, world: fakeapi.NewWorld(cfg), clock: fakeapi.NewClock(at("2026-03-10 12:07")), pageSize: 40, settle: 72 * time.Hour}
+	b := &bench{t: t, world: fakeapi.NewWorld(cfg), clock: fakeapi.NewClock(at("2026-03-10 12:07")), pageSize: 40, settle: 72 * time.Hour,
+		since: at("2026-03-01")}
 	opts.Clock = b.clock.Now
 	b.api = fakeapi.New(b.world, opts)
 	server := httptest.NewServer(b.api)
@@ -72,14 +74,23 @@ func newBench(t *testing.T, cfg fakeapi.WorldConfig, opts fakeapi.Options) *benc
 // process is a Job as a fresh process would have it: its own connections, its own client, its own name.
 func (b *bench) process() *Job {
 	b.t.Helper()
-	b.processes++
-	log := slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	store, err := load.Open(b.t.Context(), b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial, Lease: 2 * time.Second})
+	job, err := b.tryProcess(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return job
+}
+
+func (b *bench) tryProcess(ctx context.Context) (*Job, error) {
+	b.t.Helper()
+	b.processes++
+	log := slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	store, err := load.Open(ctx, b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial, Lease: 2 * time.Second})
+	if err != nil {
+		return nil, err
+	}
 	b.t.Cleanup(store.Close)
-	return b.job(store, log)
+	return b.job(store, log), nil
 }
 
 func (b *bench) job(store *load.Store, log *slog.Logger) *Job {
@@ -104,7 +115,7 @@ func (b *bench) job(store *load.Store, log *slog.Logger) *Job {
 	return &Job{
 		Store:    store,
 		Accounts: []Account{{SID: b.world.AccountSID(), Streams: b.streams, Client: client}},
-		Now:      b.clock.Now, Since: Since{Ago: 9 * 24 * time.Hour}, Settle: b.settle, Refresh: time.Hour, Concurrency: 2, Log: log,
+		Now:      b.clock.Now, Since: Since{At: b.since}, Settle: b.settle, Refresh: time.Hour, Concurrency: 2, Log: log,
 	}
 }
 
@@ -125,11 +136,10 @@ var views = map[string][]string{"total": nil, "country": {"country"}, "sim": {"s
 func (b *bench) equal(families ...string) {
 	b.t.Helper()
 	now := b.clock.Now()
-	from := now.Add(-9 * 24 * time.Hour).Truncate(24 * time.Hour)
 	for _, family := range families {
 		for _, grain := range []string{"hour", "day", "month"} {
 			got := b.view(family, grain)
-			want := lines(b.world.Sum(now, from, now.Truncate(time.Hour), grain, views[family]...))
+			want := lines(b.world.Sum(now, b.since, now.Truncate(time.Hour), grain, views[family]...))
 			difference(b.t, family+" by "+grain, got, want)
 		}
 	}
@@ -187,7 +197,7 @@ func (b *bench) exec(sql string, args ...any) {
 // expireLeases lets the leases of killed processes run out at once.
 func (b *bench) expireLeases() {
 	b.t.Helper()
-	b.exec(`UPDATE simusage.slice SET lease_expires_at = '-infinity' WHERE leased_by IS NOT NULL`)
+	b.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() - interval '1 second' WHERE leased_by IS NOT NULL`)
 }
 
 func lines(rows []fakeapi.Row) []string {

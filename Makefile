@@ -1,0 +1,35 @@
+# Needs Go and make; `make` alone lists what there is to do.
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PKG ?= ./...
+
+help: ## list these
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: postgres ## see it work on invented data; HOLD=1 leaves it up to look around
+	go run ./cmd/demo $(if $(HOLD),-hold)
+
+test: postgres ## run all tests, or PKG=./load
+	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null || \
+		{ race=; echo "no C compiler: testing without the race detector"; }; \
+	set -x; go test $$race -timeout 20m $(PKG)
+
+build: ## build bin/simusage
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+
+lint: ## check format and code
+	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "run gofmt -w on:" $$bad; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+postgres: ## have a Postgres server for tests and demo, installed if need be
+	@load/pgtest/install.sh
+
+image: ## build the container image
+	$(shell command -v docker >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) -t simusage:$(VERSION) .
+
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: help demo test build lint postgres image clean
+.DEFAULT_GOAL := help

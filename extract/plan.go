@@ -1,0 +1,83 @@
+package extract
+
+import "time"
+
+// The oldest usage that the API still answers for moves with every midnight, and so does the newest bucket that
+// is finished. Were slices counted from now, an interrupted slice would never be found again by the next run, and
+// two runs would cut the same day differently and publish halves of each other. Slices are therefore cut on the
+// calendar, whole, and only what is asked of a slice depends on now.
+
+// Slices are the calendar slices of the stream that overlap w, oldest first and not clipped to it: UTC days for
+// hourly buckets, UTC months for daily buckets and for one bucket of the whole. Both stay within what the API
+// takes in one question, also grouped by SIM (31 days).
+func (s Stream) Slices(w Window) []Window {
+	if w.Empty() {
+		return nil
+	}
+	var slices []Window
+	for start := s.sliceStart(w.Start); start.Before(w.End); {
+		end := s.sliceEnd(start)
+		slices = append(slices, Window{Start: start, End: end})
+		start = end
+	}
+	return slices
+}
+
+func (s Stream) sliceStart(t time.Time) time.Time {
+	t = t.UTC()
+	if s.Granularity == Hour {
+		return midnight(t)
+	}
+	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+func (s Stream) sliceEnd(start time.Time) time.Time {
+	if s.Granularity == Hour {
+		return start.AddDate(0, 0, 1)
+	}
+	return start.AddDate(0, 1, 0)
+}
+
+// Wall is the oldest time that may be asked for. The API refuses a StartTime older than 18 months before today
+// 00:00Z, and does not say whether a month is a calendar month or thirty days. A month of the calendar that is too
+// short for today's day (18 months before 31 August) is read as running over into the next, and of all readings the
+// latest counts, plus one day because the wall moves while a run lasts: a slice that is refused loses its whole
+// stream, a few days at the far end are lost anyway within a week.
+func Wall(now time.Time) time.Time {
+	today := midnight(now)
+	wall := today.AddDate(0, -18, 0)
+	if thirties := today.AddDate(0, 0, -18*30); thirties.After(wall) {
+		wall = thirties
+	}
+	return wall.AddDate(0, 0, 1)
+}
+
+// Finished is the end of the last finished bucket: the hour for hourly buckets, the UTC day for the others. What
+// lies behind it is never asked for, so a bucket that is still filling is never taken for a whole one, and EndTime
+// is never in the future.
+func (s Stream) Finished(now time.Time) time.Time {
+	if s.Granularity == Hour {
+		return now.UTC().Truncate(time.Hour)
+	}
+	return midnight(now)
+}
+
+// Ask is the part of a slice that can be asked for now: not behind the wall, not in an unfinished bucket. It is
+// empty when nothing can be asked. One bucket of the whole has the slice's start as its name, so such a slice that
+// the wall cuts cannot be asked at all: what came back would be another bucket.
+func (s Stream) Ask(slice Window, now time.Time) Window {
+	wall := Wall(now)
+	if s.Granularity == All && slice.Start.Before(wall) {
+		return Window{}
+	}
+	w := slice.Intersect(Window{Start: wall, End: s.Finished(now)})
+	if w.Empty() {
+		return Window{}
+	}
+	return w
+}
+
+func midnight(t time.Time) time.Time {
+	t = t.UTC()
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+}

@@ -1,0 +1,200 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// walk is one way through one list.
+type walk struct {
+	client  *Client
+	query   Query
+	decoder *decoder
+
+	cursor string // address of the page that comes now; empty for the first
+	number int    // pages yielded by this walk
+
+	// seen are the addresses this walk was sent to, hashed: a list of a million SIMs has tens of thousands of pages.
+	seen map[uint64]struct{}
+	seed maphash.Seed
+}
+
+func (c *Client) walk(q Query) *walk {
+	d, ok := c.idle.Get().(*decoder)
+	if !ok {
+		d = newDecoder()
+	}
+	return &walk{client: c, query: q, decoder: d, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+}
+
+func (w *walk) end() {
+	w.client.idle.Put(w.decoder)
+	w.decoder = nil
+}
+
+// begin sets the walk behind a page. A cursor that was kept from another base URL can never be asked for, but the
+// list it belongs to can: it is refused like a token that is too old.
+func (w *walk) begin(cursor string) error {
+	if err := w.query.check(); err != nil {
+		return err
+	}
+	if cursor == "" {
+		return nil
+	}
+	if err := sameList(w.client.base, cursor); err != nil {
+		return fmt.Errorf("resume the list at page %d: %w: %w", PageOf(cursor), ErrTokenRefused, err)
+	}
+	w.visit(cursor)
+	w.cursor = cursor
+	return nil
+}
+
+// visit notes an address, and says whether the walk was there before.
+func (w *walk) visit(address string) (before bool) {
+	h := maphash.String(w.seed, address)
+	_, before = w.seen[h]
+	w.seen[h] = struct{}{}
+	return before
+}
+
+// next asks for the page that comes now, again and again if need be, and moves behind it.
+func (w *walk) next(ctx context.Context) (*Page, error) {
+	t := w.client.config.Retry.begin()
+	for {
+		a := w.aim()
+		page, f := w.try(ctx, a)
+		if f == nil {
+			f = w.move(page)
+		}
+		if f == nil {
+			return page, nil
+		}
+		if err := w.again(ctx, t, a, f); err != nil {
+			return nil, fmt.Errorf("ask GET %s: %w", a.where, err)
+		}
+	}
+}
+
+// aim is one request that will be sent.
+type aim struct {
+	address string
+	where   string // the address for messages
+	first   bool   // page of its list
+	limit   int    // records that its answer may have
+}
+
+// aim works out what to send. Only a first page can follow a page size that was halved; every other page comes with
+// its size, which the token is bound to.
+func (w *walk) aim() aim {
+	c, q := w.client, w.query
+	if w.cursor == "" {
+		size := c.size.now()
+		if q.PageSize == 0 || q.PageSize > size {
+			q.PageSize = size
+		}
+		query := q.Encode()
+		return aim{c.base.String() + "?" + query, c.base.EscapedPath() + "?" + query, true, q.PageSize}
+	}
+	limit := pageSizeOf(w.cursor)
+	if limit == 0 {
+		limit = c.config.Provider.PageSize
+	}
+	return aim{w.cursor, pathOf(w.cursor), false, limit}
+}
+
+// try asks once.
+func (w *walk) try(ctx context.Context, a aim) (*Page, *failure) {
+	c := w.client
+	began := time.Now()
+	if f := c.ask(ctx, a, w.decoder); f != nil {
+		return nil, f
+	}
+	page, err := w.decoder.decode(question{Query: w.query, limit: a.limit})
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	c.size.served()
+	w.number++
+	c.log.Debug("page", slog.String("ask", a.where), slog.Int("page", w.number), slog.Int("records", len(page.Records)),
+		slog.Int("rejected", len(page.Rejected)), slog.Int("bytes", w.decoder.body.Len()), slog.Duration("took", time.Since(began)))
+	return page, nil
+}
+
+// move goes on to the next page's address, unless that leads away from the list or around in a circle. A page with
+// such an address is not handed out: its cursor would be stored, and lead there again in the next run.
+func (w *walk) move(page *Page) *failure {
+	if page.Next == "" {
+		return nil
+	}
+	if err := sameList(w.client.base, page.Next); err != nil {
+		return &failure{remedy: giveUp, err: fmt.Errorf("%w: %w", ErrAnswer, err)}
+	}
+	if w.visit(page.Next) {
+		return &failure{remedy: giveUp, err: fmt.Errorf("%w: the next page is one that was there before", ErrAnswer)}
+	}
+	w.cursor = page.Next
+	return nil
+}
+
+// again waits until the page may be asked for again; an error ends the walk.
+func (w *walk) again(ctx context.Context, t *tries, a aim, f *failure) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := w.client
+	if f.remedy == signAgain && !c.auth.renew(f.token) {
+		return fmt.Errorf("%w: %w", ErrCredentials, f.err)
+	}
+	wait, err := t.after(f)
+	if err != nil {
+		if t.failed >= t.retry.Attempts {
+			c.size.restore() // pages of every size failed alike, so it is not the size
+		}
+		return w.atOrigin(err)
+	}
+	if t.heavy >= 2 && a.limit > 1 {
+		t.heavy = 0
+		c.size.halve(a.limit)
+		if !a.first {
+			return fmt.Errorf("%w: %w", ErrSmallerPages, f.err)
+		}
+	}
+	c.count(func(s *Stats) { s.Retries++ })
+	c.log.Warn("ask again", slog.String("ask", a.where), slog.String("because", f.err.Error()), slog.Duration("in", wait))
+	return c.pause(func() error { return sleep(ctx, wait) })
+}
+
+// atOrigin says which API it was that could not be reached.
+func (w *walk) atOrigin(err error) error {
+	return fmt.Errorf("%s: %w", originOf(w.client.base.String()), err)
+}
+
+// unreadable is what can be done about an answer that could not be decoded. A body that is not JSON was cut off or
+// comes from something in between; one that is, but answers another question, would do so again.
+func unreadable(err error) *failure {
+	if isAnswer(err) {
+		return &failure{remedy: giveUp, err: err, status: http.StatusOK}
+	}
+	return &failure{remedy: askAgain, err: err, status: http.StatusOK}
+}
+
+// pathOf is an address for messages: its path and a shortened query.
+func pathOf(address string) string {
+	path, query := address, ""
+	for i := range len(address) {
+		if address[i] == '?' {
+			path, query = address[:i], address[i:]
+			break
+		}
+	}
+	path = path[min(len(path), len(originOf(address))):]
+	if len(query) > 1<<10 {
+		return path + "?" + strconv.Itoa(len(query)) + " bytes"
+	}
+	return path + brief(query)
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,6 +26,13 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 	if len(d.Streams) == 0 {
 		return nil, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// Not to be interrupted half-way, although bounded: a lease that was taken and that nobody knows of would keep its slice
+	// from everybody until it expires. Whoever is stopped gives it back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	args := append(d.args(), d.Recent, skip, s.owner, s.lease)
 	w := &Walk{s: s}
 	var stream int16

@@ -110,12 +110,12 @@ func New(cfg Config) (*Client, error) {
 
 // complete fills in the defaults and checks the rest.
 func (c Config) complete() (Config, *url.URL, error) {
-	base, err := checkURL("base URL", c.Provider.BaseURL)
+	base, err := CheckURL("base URL", c.Provider.BaseURL)
 	if err != nil {
 		return c, nil, err
 	}
 	if c.Provider.TokenURL != "" {
-		if _, err := checkURL("token URL", c.Provider.TokenURL); err != nil {
+		if _, err := CheckURL("token URL", c.Provider.TokenURL); err != nil {
 			return c, nil, err
 		}
 	}

@@ -165,17 +165,17 @@ func (d *decoder) field(key []byte, v *fastjson.Value) {
 	r := &d.row
 	switch string(key) {
 	case "account_sid":
-		r.record.AccountSID = d.name(v, "account_sid is no SID")
+		r.record.AccountSID = d.name(v, longestSID, "account_sid is no SID")
 	case "sim_sid":
-		r.record.SimSID = d.name(v, "sim_sid is no SID")
+		r.record.SimSID = d.name(v, longestSID, "sim_sid is no SID")
 	case "fleet_sid":
-		r.record.FleetSID = d.name(v, "fleet_sid is no SID")
+		r.record.FleetSID = d.name(v, longestSID, "fleet_sid is no SID")
 	case "network_sid":
-		r.record.NetworkSID = d.name(v, "network_sid is no SID")
+		r.record.NetworkSID = d.name(v, longestSID, "network_sid is no SID")
 	case "iso_country":
-		r.record.IsoCountry = upper(d.name(v, "iso_country is no country code"))
+		r.record.IsoCountry = upper(d.name(v, longestCode, "iso_country is no country code"))
 	case "billed_unit":
-		r.record.Unit = d.name(v, "billed_unit is no currency")
+		r.record.Unit = d.name(v, longestCode, "billed_unit is no currency")
 	case "data_total":
 		r.record.Total, r.total = d.bytes(v, "data_total is no whole number of bytes")
 	case "data_upload":

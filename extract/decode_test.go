@@ -296,7 +296,7 @@ func checkRecord(t *testing.T, q Query, r *Record) {
 		t.Fatalf("amount %q", r.Billed)
 	}
 	for _, name := range []string{r.AccountSID, r.SimSID, r.FleetSID, r.NetworkSID, r.IsoCountry, r.Unit} {
-		if len(name) > longestName || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		if len(name) > longestSID || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			t.Fatalf("name %q", name)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	longestName   = 64 // bytes of a SID, a country, a currency
+	longestSID    = 34 // bytes of a SID: two letters and 32 hexadecimal digits
+	longestCode   = 8  // bytes of a country or a currency, with room for more than ISO's two and three letters
 	longestAmount = 64 // bytes of an amount of money
 	mostExponent  = 100
 	mostRaw       = 8 << 10
@@ -19,7 +20,7 @@ const (
 
 // name reads a SID, a country or a currency: short, printable, without spaces. Anything else could not be stored as a
 // key, and one such record would stop the whole page at the database.
-func (d *decoder) name(v *fastjson.Value, reason string) string {
+func (d *decoder) name(v *fastjson.Value, most int, reason string) string {
 	if v.Type() == fastjson.TypeNull {
 		return ""
 	}
@@ -28,7 +29,7 @@ func (d *decoder) name(v *fastjson.Value, reason string) string {
 		return ""
 	}
 	s := text(v)
-	ok := len(s) <= longestName
+	ok := len(s) <= most
 	for i := 0; ok && i < len(s); i++ {
 		ok = s[i] > ' ' && s[i] < 0x7f
 	}

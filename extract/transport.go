@@ -29,8 +29,8 @@ func newTransport(connections int) *http.Transport {
 	}
 }
 
-// checkURL reads an address that credentials will be sent to: https, except to this machine.
-func checkURL(what, address string) (*url.URL, error) {
+// CheckURL reads an address that credentials will be sent to: https, except to this machine. What names it in errors.
+func CheckURL(what, address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Opaque != "" {
 		return nil, fmt.Errorf("%s: want an address like https://host", what)

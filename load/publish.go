@@ -132,11 +132,13 @@ func (w *Walk) sum(ctx context.Context, tx pgx.Tx, p *Published) error {
 	return err
 }
 
-// finish ends the walk: the slice is published, its stage and checkpoint go, the lease ends.
+// finish ends the walk: the slice is published, its stage and checkpoint go, the lease ends. A walk that asked for less
+// than is published (its run began earlier, or the wall has moved) leaves the rest as it is, and no digest of the whole.
 func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte) error {
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE simusage.slice SET published_at = now(), checked_at = $2, settled = $3, digest = $4, list_count = $5,
-			covered_from = least(covered_from, $6), covered_until = $7,
+	batch.Queue(`UPDATE simusage.slice SET published_at = now(), checked_at = $2, settled = $3, list_count = $5,
+			digest = CASE WHEN covered_from < $6 OR covered_until > $7 THEN NULL ELSE $4::bytea END,
+			covered_from = least(covered_from, $6), covered_until = greatest(covered_until, $7),
 			row_count = (SELECT coalesce(sum(row_count), 0) FROM simusage.slice_sum WHERE slice_id = $1),
 			walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL,
 			failures = 0, failed_at = NULL, last_error = NULL

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Status is the state of the warehouse, for people and for machines (its JSON is documented in the README).
+// Status is the state of the warehouse, for people and, as JSON, for machines.
 type Status struct {
 	Streams  []StreamStatus `json:"streams"`
 	Failures []Failure      `json:"failures"`

@@ -51,6 +51,8 @@ type Options struct {
 	Lease time.Duration
 	// Conns bounds the connections. Default 8.
 	Conns int32
+	// Patience is how long Open tries to reach a database that does not answer. Default 30 s.
+	Patience time.Duration
 	// Dial replaces how connections are made; nil for the network.
 	Dial pgconn.DialFunc
 	Log  *slog.Logger
@@ -59,7 +61,7 @@ type Options struct {
 // ErrDatabaseURL says that DATABASE_URL cannot be read: a matter of configuration, not of the network.
 var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database")
 
-// Open connects to the warehouse at url. It tries for half a minute, so that a database that is just starting is no error.
+// Open connects to the warehouse at url. It tries for a while, so that a database that is just starting is no error.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	cfg, err := ParseURL(url)
 	if err != nil {
@@ -75,12 +77,15 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if opts.Lease == 0 {
 		opts.Lease = time.Minute
 	}
+	if opts.Patience == 0 {
+		opts.Patience = 30 * time.Second
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)
 	}
 	s := &Store{pool: pool, log: opts.Log, owner: opts.Owner, lease: opts.Lease, series: newSeriesCache(), units: newUnitCache()}
-	if err := s.Await(ctx, 30*time.Second); err != nil {
+	if err := s.Await(ctx, opts.Patience); err != nil {
 		pool.Close()
 		return nil, err
 	}

@@ -11,6 +11,7 @@ package pipeline
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"simusage/extract"
@@ -103,7 +104,7 @@ func (r Range) choose(configured []extract.Stream) []extract.Stream {
 	if len(r.Streams) == 0 {
 		return configured
 	}
-	return r.Streams
+	return slices.DeleteFunc(slices.Clone(configured), func(s extract.Stream) bool { return !slices.Contains(r.Streams, s) })
 }
 
 // due says which slices of the streams a run that began at now has to walk. The time is taken once for the whole run, so

@@ -80,6 +80,8 @@ func appendNumeric(b []byte, text string) ([]byte, error) {
 	sign := uint16(0)
 	if rest, ok := strings.CutPrefix(mantissa, "-"); ok {
 		mantissa, sign = rest, 0x4000
+	} else {
+		mantissa = strings.TrimPrefix(mantissa, "+")
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	if whole == "" {
@@ -149,12 +151,12 @@ func cutExponent(text string) (mantissa string, exponent int, err error) {
 		return "", 0, fmt.Errorf("a decimal number of %d characters", len(text))
 	}
 	if at < 0 {
-		return strings.TrimPrefix(text, "+"), 0, nil
+		return text, 0, nil
 	}
 	if exponent, err = strconv.Atoi(text[at+1:]); err != nil || exponent > 100 || exponent < -100 {
 		return "", 0, fmt.Errorf("%q is not a decimal number", text)
 	}
-	return strings.TrimPrefix(text[:at], "+"), exponent, nil
+	return text[:at], exponent, nil
 }
 
 // digest is the sum, modulo 2^128, of the hashes of rows. A sum does not depend on the order of the rows, and grows with

@@ -59,41 +59,47 @@ func Feeds(streams []extract.Stream) ([]Feed, error) {
 	var feeds []Feed
 	for _, family := range families {
 		for _, grain := range grains {
-			for _, g := range grain.from {
-				best, err := bestFeed(streams, family.name, family.dims, g)
-				if err != nil {
-					return nil, err
-				}
-				if best != nil {
-					feeds = append(feeds, Feed{family.name, grain.name, *best})
-					break
-				}
+			best, err := bestFeed(streams, family.name, family.dims, grain.from)
+			if err != nil {
+				return nil, err
+			}
+			if best != nil {
+				feeds = append(feeds, Feed{family.name, grain.name, *best})
 			}
 		}
 	}
 	return feeds, nil
 }
 
-func bestFeed(streams []extract.Stream, family string, dims []extract.Dimension, g extract.Granularity) (*extract.Stream, error) {
-	var best *extract.Stream
+// bestFeed chooses by filter, then granularity, then breakdown. Two streams that narrow differently are no choice, unless
+// something better than both turns up.
+func bestFeed(streams []extract.Stream, family string, dims []extract.Dimension, from []extract.Granularity) (*extract.Stream, error) {
+	var best, rival *extract.Stream
 	bestRank := 0
 	for i, s := range streams {
-		rank := feedRank(s, dims)
-		if s.Granularity != g || rank == 0 {
+		rank, at := feedRank(s, dims), slices.Index(from, s.Granularity)
+		if rank == 0 || at < 0 {
 			continue
 		}
-		if best != nil && rank == bestRank && best.Fixed != s.Fixed {
-			return nil, fmt.Errorf("%w: %s and %s would both narrow what the %s views show; keep one of them, or add the stream without a filter",
-				ErrAmbiguous, *best, s, family)
+		rank += 10 * (len(from) - at)
+		if s.Fixed == (extract.Filter{}) {
+			rank += 100
 		}
-		if rank > bestRank {
-			best, bestRank = &streams[i], rank
+		switch {
+		case rank > bestRank:
+			best, bestRank, rival = &streams[i], rank, nil
+		case rank == bestRank && best.Fixed != s.Fixed:
+			rival = &streams[i]
 		}
+	}
+	if rival != nil {
+		return nil, fmt.Errorf("%w: %s and %s would both narrow what the %s views show; keep one of them, or add the stream without a filter",
+			ErrAmbiguous, *best, *rival, family)
 	}
 	return best, nil
 }
 
-// feedRank is how well a stream can feed a family: 0 not at all.
+// feedRank is how well a stream's breakdown fits a family: 0 not at all.
 func feedRank(s extract.Stream, dims []extract.Dimension) int {
 	has := s.Dimensions()
 	for _, d := range dims {
@@ -101,21 +107,15 @@ func feedRank(s extract.Stream, dims []extract.Dimension) int {
 			return 0
 		}
 	}
-	rank := 0
 	switch {
 	case len(dims) == 0 && len(has) > 0:
 		return 0 // a total is asked for, never summed: it is the measure of the others
 	case len(has) == 2 && slices.Contains(has, extract.Sim) && slices.Contains(has, extract.Country):
-		rank = 3
+		return 3
 	case len(has) == len(dims):
-		rank = 2
-	default:
-		rank = 1
+		return 2
 	}
-	if s.Fixed == (extract.Filter{}) {
-		rank += 3
-	}
-	return rank
+	return 1
 }
 
 // Switch is a change of what a family of views reads.
@@ -206,16 +206,22 @@ func setFeed(ctx context.Context, tx pgx.Tx, a Account, f Feed, stream int16) (*
 	return sw, tx.SendBatch(ctx, batch).Close()
 }
 
-// completeSince is the start of the unbroken run of published slices of a stream that reaches as far as what the other
-// stream has; false when it does not reach that far. For months it is the start of a whole month.
+// completeSince is the start of the unbroken run of what is published of a stream that reaches as far as what the other
+// stream has; false when it does not reach that far. For months it is the start of a whole month. A run is broken by a
+// slice that was never published, by slices that were never planned (a backfill of an old month makes none up to now),
+// and by what the wall cut off a slice.
 func completeSince(ctx context.Context, tx pgx.Tx, stream, other int16, grain string) (time.Time, bool, error) {
 	var since *time.Time
 	err := tx.QueryRow(ctx, `WITH mine AS (
-			SELECT window_start, covered_until, published_at IS NOT NULL AS there,
-				count(*) FILTER (WHERE published_at IS NULL) OVER (ORDER BY window_start DESC) AS holes
-			FROM simusage.slice WHERE stream_id = $1 AND window_start <= coalesce((SELECT max(window_start) FROM simusage.slice WHERE stream_id = $1 AND published_at IS NOT NULL), '-infinity')
+			SELECT window_start, covered_from, covered_until, lead(covered_from) OVER (ORDER BY window_start) AS newer
+			FROM simusage.slice WHERE stream_id = $1
+				AND window_start <= (SELECT max(window_start) FROM simusage.slice WHERE stream_id = $1 AND published_at IS NOT NULL)
+		), run AS (
+			SELECT covered_from, covered_until,
+				count(*) FILTER (WHERE covered_from IS NULL OR covered_until < newer) OVER (ORDER BY window_start DESC) AS holes
+			FROM mine
 		)
-		SELECT min(window_start) FROM mine WHERE holes = 0
+		SELECT min(covered_from) FROM run WHERE holes = 0
 		HAVING max(covered_until) >= coalesce((SELECT max(covered_until) FROM simusage.slice WHERE stream_id = $2), '-infinity')`, stream, other).Scan(&since)
 	if err == pgx.ErrNoRows || (err == nil && since == nil) {
 		return time.Time{}, false, nil

@@ -53,6 +53,9 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errSilent // not the caller's deadline, which does not count here
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lease a slice: %w", err)
 	}
@@ -72,13 +75,17 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 
 // KeepAlive extends the leases of this process and the sign of life of its run, until ctx ends. A process that does not
 // get to run this for the length of a lease loses its slices to others.
+//
+// A slice whose row is locked is being staged or published by this process: that extends its lease itself, and a publish
+// may take longer than a lease. Waiting for it would let the other leases run out.
 func (s *Store) KeepAlive(ctx context.Context, run int64) error {
 	for {
 		if err := sleep(ctx, s.lease/3); err != nil {
 			return nil
 		}
 		_, err := s.pool.Exec(ctx, `WITH alive AS (UPDATE simusage.run SET seen_at = clock_timestamp() WHERE id = $3)
-			UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $2::interval WHERE leased_by = $1 AND id = ANY($4)`,
+			UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $2::interval WHERE id IN (
+				SELECT id FROM simusage.slice WHERE leased_by = $1 AND id = ANY($4) FOR UPDATE SKIP LOCKED)`,
 			s.owner, s.lease, run, s.held.all())
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("leases not extended", "error", err)
@@ -114,7 +121,7 @@ func (w *Walk) Release(ctx context.Context) error {
 func (w *Walk) Fail(ctx context.Context, why error) error {
 	w.s.held.remove(w.ID)
 	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL,
-		failures = failures + 1, failed_at = clock_timestamp(), last_error = left($3, 2000) WHERE id = $1 AND fence = $2`, w.ID, w.fence, why.Error())
+		failures = failures + 1, failed_at = clock_timestamp(), last_error = left($3, 2000) WHERE id = $1 AND fence = $2`, w.ID, w.fence, storable(why.Error()))
 	if err != nil {
 		return fmt.Errorf("note the failure of the slice: %w", err)
 	}

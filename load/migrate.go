@@ -116,6 +116,10 @@ func Migrate(ctx context.Context, url string) (Schema, error) {
 	if server < minPostgres {
 		return Schema{}, fmt.Errorf("%w: Postgres %d is too old; 15 or newer is needed", ErrSchema, server/10000)
 	}
+	// The turns: even CREATE SCHEMA IF NOT EXISTS fails when two do it at once. The lock ends with the connection.
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('simusage.migrate'))`); err != nil {
+		return Schema{}, fmt.Errorf("wait for another migrate: %w", err)
+	}
 	before, err := readSchema(ctx, conn)
 	if err != nil {
 		return before, err
@@ -159,7 +163,7 @@ func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
 		return nil, err
 	}
 	db := stdlib.OpenDB(*cfg)
-	into, err := driver.WithInstance(db, &driver.Config{MigrationsTable: `"simusage"."schema_migrations"`, MigrationsTableQuoted: true})
+	into, err := driver.WithInstance(db, &driver.Config{SchemaName: "simusage", MigrationsTable: `"simusage"."schema_migrations"`, MigrationsTableQuoted: true})
 	if err != nil {
 		db.Close()
 		return nil, err

@@ -44,7 +44,7 @@ func (s *Store) FinishRun(ctx context.Context, r Run) error {
 	_, err := s.pool.Exec(ctx, `UPDATE simusage.run SET seen_at = clock_timestamp(), finished_at = clock_timestamp(), outcome = $2, exit_code = $3, error = nullif(left($4, 2000), ''),
 			slices = $5, unchanged = $6, failed = $7, left_due = $8, pages = $9, rows = $10, rows_inserted = $11, rows_updated = $12, rows_deleted = $13,
 			rejected = $14, requests = $15, retries = $16, throttled = $17
-		WHERE id = $1`, r.ID, r.Outcome, r.ExitCode, r.Error, r.Slices, r.Unchanged, r.Failed, r.LeftDue, r.Pages, r.Rows, r.Inserted, r.Updated, r.Deleted,
+		WHERE id = $1`, r.ID, r.Outcome, r.ExitCode, storable(r.Error), r.Slices, r.Unchanged, r.Failed, r.LeftDue, r.Pages, r.Rows, r.Inserted, r.Updated, r.Deleted,
 		r.Rejected, r.Requests, r.Retries, r.Throttled)
 	if err != nil {
 		return fmt.Errorf("note the end of the run: %w", err)

@@ -80,7 +80,7 @@ func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List
 	}
 	for _, r := range rejected {
 		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5)`,
-			w.ID, l.No, w.Started, r.Reason, strings.ToValidUTF8(strings.ReplaceAll(r.Raw, "\x00", ""), "�"))
+			w.ID, l.No, w.Started, storable(r.Reason), storable(r.Raw))
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -143,10 +143,17 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page) ([]byte, er
 func (w *Walk) identify(ctx context.Context, records []extract.Record) error {
 	for i := range records {
 		if sid := records[i].AccountSID; sid != "" && sid != w.Stream.Account.SID {
-			return w.Stream.Account.identify(ctx, w.s.pool, strings.Clone(sid))
+			if err := w.Stream.Account.identify(ctx, w.s.pool, strings.Clone(sid)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// storable is text from outside as Postgres takes it: valid UTF-8 without zero bytes.
+func storable(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "�")
 }
 
 // list is a list as people read it.

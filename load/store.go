@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -94,7 +95,8 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 
 // ParseURL reads a database address without connecting. Its error never shows the password.
 func ParseURL(url string) (*pgxpool.Config, error) {
-	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") && !strings.Contains(url, "=") {
+	scheme, _, isURL := strings.Cut(url, "://")
+	if isURL && !strings.Contains(scheme, "=") && scheme != "postgres" && scheme != "postgresql" || !isURL && !strings.Contains(url, "=") {
 		return nil, ErrDatabaseURL
 	}
 	cfg, err := pgxpool.ParseConfig(url)
@@ -171,26 +173,35 @@ func (s *Store) Owner() string { return s.owner }
 
 // Lost says whether err is the loss of the connection rather than an answer of Postgres: worth another try.
 func Lost(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		// Class 57: the server is shutting down or was told to end this connection. 40: deadlock, serialization. 53: no
-		// room for another connection.
-		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "40") || pg.Code == "53300"
+		// Class 57: the server is shutting down or was told to end this connection; 25P03: it was idle in a transaction.
+		// 40: deadlock, serialization. 53300: no room for another connection. 08: a pooler has lost its server.
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "40") || strings.HasPrefix(pg.Code, "08") ||
+			pg.Code == "53300" || pg.Code == "25P03"
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true // connect_timeout too, which is a deadline of pgx's own
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false
 	}
 	var op *net.OpError
-	var connect *pgconn.ConnectError
-	return errors.As(err, &op) || errors.As(err, &connect) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed") ||
-		strings.Contains(err.Error(), "unexpected EOF")
+	return errors.As(err, &op) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errSilent) || pgconn.SafeToRetry(err)
 }
+
+// errSilent says that Postgres did not answer in the time that we had for it.
+var errSilent = errors.New("Postgres does not answer")
 
 // Broken says whether err is an answer of Postgres that the next slice would get too: no right, no such table, disk
 // full, read-only. The rows of one slice are not at fault.
 func Broken(err error) bool {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+	if !errors.As(err, &pg) || len(pg.Code) < 2 {
 		return false
 	}
 	switch pg.Code[:2] {
@@ -200,9 +211,14 @@ func Broken(err error) bool {
 	return false
 }
 
+// begin opens a transaction that Postgres itself ends when its client falls silent. A machine that loses power in the
+// middle of a transaction says no goodbye: Postgres would keep its locks for as long as TCP takes to notice (hours), and
+// the row of a slice that is locked is skipped by everybody who looks for one to take over.
+const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'`
+
 // inTx runs f in one transaction: committed when f returns nil, rolled back otherwise.
 func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, f)
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, f)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

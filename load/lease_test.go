@@ -1,0 +1,242 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"simusage/extract"
+)
+
+// Promise 9: whoever asks, and however many ask at once, no slice is leased twice.
+func TestPromise9NoSliceTwice(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	d := due(h.stream("hour/sim"), "2026-02-01", "2026-03-10")
+	if err := h.Plan(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	holder := make(map[int64]string)
+	var group errgroup.Group
+	for process := range 3 {
+		s := h.process(fmt.Sprint("process ", process+2), time.Minute)
+		for range 3 {
+			group.Go(func() error {
+				for {
+					w, err := s.Lease(t.Context(), d, nil)
+					if err != nil || w == nil {
+						return err
+					}
+					mu.Lock()
+					if other, ok := holder[w.ID]; ok {
+						t.Errorf("slice %d is leased to %s and %s", w.ID, other, s.Owner())
+					}
+					holder[w.ID] = s.Owner()
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if len(holder) != 37 {
+		t.Errorf("%d slices were leased, want 37", len(holder))
+	}
+	for _, line := range h.rows(`SELECT id, leased_by FROM simusage.slice`) {
+		var id int64
+		var owner string
+		fmt.Sscan(line, &id)
+		if owner = line[len(fmt.Sprint(id))+1:]; holder[id] != owner {
+			t.Errorf("slice %d is leased to %q, but %q has it", id, owner, holder[id])
+		}
+	}
+}
+
+// Promise 9: the slice of a process that froze goes to another, which goes on from its checkpoint. When the first wakes
+// up it can neither stage nor restart nor publish nor give away what is not its own any more.
+func TestPromise9FencedOutWritesNothing(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.stream("hour/sim")
+	frozen := h.walk(h.Store, st, "2026-03-10")
+	h.stage(frozen, []string{"00 a - 1 1"})
+	other := h.process("process 2", time.Minute)
+	if w, err := other.Lease(t.Context(), due(st, "2026-03-10", "2026-03-11"), nil); w != nil || err != nil {
+		t.Fatalf("a slice with a holder was leased: %v", err)
+	}
+	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp()`)
+	w := h.walk(other, st, "2026-03-10")
+	if w.ID != frozen.ID || w.fence != frozen.fence+1 || w.Lists[0].Pages != 1 || !w.Started.Equal(frozen.Started) {
+		t.Errorf("the other process goes on with %+v, list %+v", w, *w.Lists[0])
+	}
+	state := `SELECT slice, list, (SELECT count(*) FROM ` + w.stage() + `), (SELECT count(*) FROM simusage.usage_hourly) FROM simusage.slice, simusage.list`
+	before := h.rows(state)
+	fenced := func(when string) {
+		t.Helper()
+		_, published := frozen.Publish(t.Context(), false)
+		for what, err := range map[string]error{
+			"begin":   frozen.Begin(t.Context(), extract.Window{}, noon.Add(48*time.Hour)),
+			"stage":   frozen.Stage(t.Context(), &List{}, h.page(frozen, "", "01 a - 9 9")),
+			"restart": frozen.Restart(t.Context(), &List{}),
+			"publish": published,
+		} {
+			if !errors.Is(err, ErrFenced) {
+				t.Errorf("%s, %s: %v, want ErrFenced", when, what, err)
+			}
+		}
+		if err := frozen.Fail(t.Context(), errors.New("mine")); err != nil {
+			t.Error(err)
+		}
+		if err := frozen.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	fenced("while the other walks")
+	equal(t, "what the fenced process left behind", h.rows(state), before...)
+	if p := h.publish(w, false); p.Inserted != 1 {
+		t.Errorf("published %+v", p)
+	}
+	slice := h.rows(`SELECT slice FROM simusage.slice`)
+	fenced("after the other has published")
+	equal(t, "facts", h.rows(factSQL), "10 00 a 1 1 2 - ")
+	equal(t, "slice", h.rows(`SELECT slice FROM simusage.slice`), slice...)
+}
+
+// A publish holds the slice's row: an expired lease does not let anybody in between the fence check and the commit.
+func TestPromise9NobodyComesBetween(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.stream("hour/sim")
+	w := h.walk(h.Store, st, "2026-03-10")
+	h.stage(w, []string{"00 a - 1 1"})
+	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp()`)
+	h.exec(`BEGIN; SELECT FROM simusage.list FOR UPDATE`)
+	var publish errgroup.Group
+	publish.Go(func() error { _, err := w.Publish(t.Context(), false); return err })
+	h.blocked(`DELETE FROM simusage.list%`)
+	other := h.process("process 2", time.Minute)
+	if w, err := other.Lease(t.Context(), due(st, "2026-03-10", "2026-03-11"), nil); w != nil || err != nil {
+		t.Errorf("a slice that is being published was leased: %v", err)
+	}
+	h.exec(`COMMIT`)
+	if err := publish.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The newest slices come first, because people look at them, and newest of all the newest; then the old ones, nearest to
+// the wall first, because those will be lost.
+func TestLeaseOrder(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	a, b := h.stream("hour/total"), h.stream("hour/sim")
+	d := due(a, "2026-03-04", "2026-03-10")
+	d.Streams = append(d.Streams, due(b, "2026-03-04", "2026-03-10").Streams...)
+	if err := h.Plan(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var skip []int64
+	for {
+		w, err := h.Lease(t.Context(), d, skip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w == nil {
+			break
+		}
+		if err := w.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		skip = append(skip, w.ID)
+		got = append(got, w.Name())
+	}
+	var want []string
+	for _, day := range []string{"09", "08", "07", "04", "05", "06"} { // recent is what ends after 2026-03-07 12:07
+		want = append(want, "hour/total 2026-03-"+day, "hour/sim 2026-03-"+day)
+	}
+	equal(t, "order", got, want...)
+}
+
+// KeepAlive extends the leases that the process holds now, and its run; not those that it has lost or given back.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	s := h.process("keeper", time.Hour)
+	st := MustStream(t, s, h.account, "hour/sim")
+	run, err := s.StartRun(t.Context(), RunStart{Command: "sync"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := h.lease(s, st, "2026-03-05")
+	busy := h.lease(s, st, "2026-03-04")
+	lost := h.lease(s, st, "2026-03-06")
+	given := h.lease(s, st, "2026-03-07")
+	if err := given.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.exec(`UPDATE simusage.slice SET lease_expires_at = '2000-01-01'`)
+	h.exec(`UPDATE simusage.slice SET leased_by = 'another' WHERE id = $1`, lost.ID)
+	h.exec(`UPDATE simusage.run SET seen_at = '2000-01-01'`)
+	// A slice that is being published is locked for as long as that takes. The other leases do not wait for it.
+	locker := MustConnect(t, h.url)
+	MustRows(t, locker, `BEGIN; SELECT FROM simusage.slice WHERE id = $1 FOR UPDATE`, busy.ID)
+	s.lease = 30 * time.Millisecond // read by nobody before KeepAlive
+	ctx, stop := context.WithCancel(t.Context())
+	var keeper sync.WaitGroup
+	keeper.Go(func() { s.KeepAlive(ctx, run) })
+	extended := `SELECT string_agg(window_start::date::text, ' ' ORDER BY window_start) FROM simusage.slice WHERE lease_expires_at > '2000-01-02'`
+	h.await("2026-03-05", extended)
+	MustRows(t, locker, `COMMIT`)
+	h.await("2026-03-04 2026-03-05", extended)
+	if err := held.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.await("2026-03-04", extended)
+	equal(t, "the run's sign of life", h.rows(`SELECT seen_at > '2000-01-02' FROM simusage.run`), "t")
+	stop()
+	keeper.Wait()
+}
+
+// Left tells what is free, what others hold and for how long; not what this process walks itself, nor what it has given up.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.stream("hour/sim")
+	d := due(st, "2026-03-01", "2026-03-07")
+	if err := h.Plan(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	other := h.process("process 2", time.Minute)
+	h.lease(h.Store, st, "2026-03-01")
+	h.lease(other, st, "2026-03-02")
+	h.lease(other, st, "2026-03-03")
+	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + interval '1 hour' WHERE window_start = '2026-03-03'`)
+	dead := h.lease(other, st, "2026-03-04")
+	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() - interval '1 hour' WHERE id = $1`, dead.ID)
+	given := h.lease(h.Store, st, "2026-03-05")
+	if err := given.Fail(t.Context(), errors.New("no")); err != nil {
+		t.Fatal(err)
+	}
+	free, held, expires, err := h.Left(t.Context(), d, []int64{given.ID})
+	if err != nil || free != 2 || held != 2 || expires < 30*time.Second || expires > time.Minute {
+		t.Errorf("left: %d free, %d held, the first until %v, %v; want 2, 2, a minute", free, held, expires, err)
+	}
+	if free, held, _, err := other.Left(t.Context(), d, nil); err != nil || free != 2 || held != 1 {
+		t.Errorf("left to the other: %d free, %d held, %v; want 2, 1", free, held, err)
+	}
+	if free, held, expires, err := h.Left(t.Context(), Due{}, nil); free+held != 0 || expires != 0 || err != nil {
+		t.Errorf("left of no streams: %d free, %d held, %v", free, held, err)
+	}
+	if err := other.Plan(t.Context(), d); err != nil { // again, which changes nothing
+		t.Fatal(err)
+	}
+	equal(t, "slices", h.rows(`SELECT count(*), count(leased_by) FROM simusage.slice`), "6 4")
+}

@@ -1,0 +1,153 @@
+package load
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seedViews fills a warehouse with one of everything that a view can show: two accounts, settled and unsettled slices, a
+// hole, two currencies, usage that is not billed yet, a difference to the total, a restatement, runs that ended and did not.
+func seedViews(t *testing.T, h *warehouse) {
+	t.Helper()
+	main := h.feed("hour/total", "hour/country", "hour/sim@country", "hour/fleet", "hour/network", "all/total")
+	total, country, sims, fleet, network, month := main[0], main[1], main[2], main[3], main[4], main[5]
+	h.load(total, "2026-03-05", true, "00 - - 111 222 0.35 USD", "23 - - 7 8 0.15 USD")
+	h.load(country, "2026-03-05", true, "00 - DE 101 202 0.30 USD", "00 - FR 10 20 0.05 USD", "23 - DE 7 8 0.15 USD")
+	h.load(sims, "2026-03-05", true, "00 HSa DE 100 200 0.20 USD", "00 HSb DE 1 2 0.10 USD", "00 HSa FR 10 20 0.05 USD", "23 HSb DE 7 8 0.15 USD")
+	h.load(sims, "2026-03-05", true, "00 HSa DE 100 200 0.20 USD", "00 HSb DE 1 2 0.10 USD", "00 HSa FR 10 20 0.05 USD", "23 HSb DE 7 8 0.14 USD", "22 HSc XX 0 0")
+	h.load(fleet, "2026-03-05", true, "00 HFa - 111 222 0.35 USD", "23 - - 7 8 0.15 USD") // a SIM of no fleet
+	h.load(network, "2026-03-05", true, "00 HWa - 111 222 0.35 USD", "23 HWb - 7 8 0.15 USD")
+	// Today, to the last full hour: not billed yet, and one SIM is missing from the breakdown.
+	h.load(total, "2026-03-10", false, "11 - - 30 60")
+	h.load(country, "2026-03-10", false, "11 - DE 30 60")
+	h.load(sims, "2026-03-10", false, "11 HSa DE 20 40")
+	h.load(month, "2026-02-01", true, "00 - - 1000 2000 3.5 USD")
+	// Days that nobody has read yet, and a slice that failed.
+	if err := h.Plan(t.Context(), due(total, "2026-03-05", "2026-03-11")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Plan(t.Context(), due(sims, "2026-03-09", "2026-03-11")); err != nil {
+		t.Fatal(err)
+	}
+
+	emea, err := h.Account(t.Context(), "emea", otherSID, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	days, plain := MustStream(t, h.Store, emea, "day/sim"), MustStream(t, h.Store, emea, "hour/country")
+	h.setFeeds(days, plain)
+	h.load(days, "2026-02-01", true, "27 HSa - 1 2 0.5 EUR", "27 HSz - 5 5", "26 HSz - 9007199254740993 0 0.1 EUR")
+	h.load(days, "2026-03-01", false, "00 HSa - 4 4 0.25 EUR", "08 HSa - 8 8 0.75 USD", "08 HSz - 16 16")
+	h.load(plain, "2026-03-09", false, "00 - DE 1 1 0.01 EUR", "00 - - 3 3", "01 - DE 1 1 0.02 USD")
+
+	for _, command := range []string{"sync", "backfill"} {
+		id, err := h.StartRun(t.Context(), RunStart{Command: command, Arguments: "--from 2026-03-01", Host: "pod-1", Version: "v1", PID: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if command == "sync" {
+			err = h.FinishRun(t.Context(), Run{ID: id, Slices: 2, Unchanged: 1, Failed: 3, LeftDue: 4, Pages: 5, Rows: 6, Inserted: 7, Updated: 8, Deleted: 9, Rejected: 10,
+				Requests: 11, Retries: 12, Throttled: 13, Outcome: "partly", ExitCode: 3, Error: "something\x00 \xff"})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.exec(`UPDATE simusage.run SET seen_at = now() - interval '6 minutes' WHERE command = 'backfill'`)
+}
+
+// Each view over the same small warehouse, as committed. Whatever a reader's time zone is, days and hours are UTC.
+func TestViews(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	seedViews(t, h)
+	moving := map[string]bool{"last_success_at": true, "days_until_wall": true, "restated_at": true, "started_at": true, "finished_at": true} // follow the clock on the wall
+	views := h.rows(`SELECT relname FROM pg_class WHERE relnamespace = 'usage'::regnamespace AND relkind = 'v' ORDER BY 1`)
+	for _, view := range views {
+		t.Run(view, func(t *testing.T) {
+			var columns, names []string
+			for _, line := range h.rows(`SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 ORDER BY attnum`, "usage."+view) {
+				name, kind, _ := strings.Cut(line, " ")
+				column := name
+				switch {
+				case moving[name]:
+					column = fmt.Sprintf(`CASE WHEN %s IS NOT NULL THEN '(some)' END`, name)
+				case strings.HasPrefix(kind, "timestamp"):
+					column = fmt.Sprintf(`CASE WHEN isfinite(%[1]s) THEN to_char(%[1]s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI') ELSE %[1]s::text END`, name)
+				}
+				columns, names = append(columns, fmt.Sprintf(`coalesce((%s)::text, '-')`, column)), append(names, name)
+			}
+			query := fmt.Sprintf(`SELECT concat_ws(' | ', %s) COLLATE "C" FROM usage.%s ORDER BY 1`, strings.Join(columns, ", "), view)
+			got := append([]string{strings.Join(names, " | ")}, h.rows(query)...)
+			golden(t, filepath.Join("testdata", "views", view+".golden"), got)
+			for _, zone := range []string{"America/Sao_Paulo", "Pacific/Kiritimati"} {
+				h.exec(`SET timezone = '` + zone + `'`)
+				equal(t, "read in "+zone, h.rows(query), got[1:]...)
+			}
+			h.exec(`SET timezone = 'UTC'`)
+		})
+	}
+	committed, err := filepath.Glob("testdata/views/*.golden")
+	if err != nil || len(committed) != len(views) {
+		t.Errorf("%d views, %d listings of views, %v", len(views), len(committed), err)
+	}
+	// The same bytes, whichever view adds them up.
+	for _, family := range []string{"total", "country", "sim", "sim_country", "fleet", "network"} {
+		equal(t, family, h.rows(fmt.Sprintf(`SELECT (SELECT sum(data_total) FROM usage.%[1]s_hourly h WHERE account_sid = $1) = (SELECT sum(data_total) FROM usage.%[1]s_daily WHERE account_sid = $1),
+			(SELECT sum(data_total) FROM usage.%[1]s_daily WHERE account_sid = $1) = (SELECT sum(data_total) FROM usage.%[1]s_monthly WHERE account_sid = $1)`, family), accountSID), "t t")
+	}
+}
+
+func TestFreshnessCountsDaysUntilTheWall(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.stream("hour/sim")
+	for _, days := range []int{-3, 0, 40} {
+		h.exec(`DELETE FROM simusage.slice`)
+		h.exec(`INSERT INTO simusage.slice (stream_id, window_start, window_end)
+			SELECT $1, d AT TIME ZONE 'UTC', (d + interval '1 day') AT TIME ZONE 'UTC'
+			FROM (SELECT ((now() AT TIME ZONE 'UTC')::date - interval '18 months')::date + $2::int) AS x(day), LATERAL (SELECT day::timestamp) AS y(d)`, st.ID, days)
+		equal(t, "freshness", h.rows(`SELECT holes, days_until_wall FROM usage.freshness`), fmt.Sprint(1, days))
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	if st, err := h.Status(t.Context()); err != nil || len(st.Streams) != 0 || st.LastRun != nil {
+		t.Errorf("status of an empty warehouse: %+v, %v", st, err)
+	}
+	seedViews(t, h)
+	w := h.lease(h.Store, h.stream("hour/total"), "2026-03-06")
+	if err := w.Fail(t.Context(), fmt.Errorf("page 3: it rains")); err != nil {
+		t.Fatal(err)
+	}
+	h.lease(h.Store, h.stream("hour/total"), "2026-03-07")
+	status, err := h.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range status.Streams {
+		got = append(got, fmt.Sprint(s.Account, " ", s.Stream, " complete ", s.CompleteUntil.UTC().Format("01-02 15h"), " settled ", s.SettledUntil.UTC().Format("01-02"),
+			" holes ", s.Holes, " walking ", s.Walking, " reconciled ", s.Reconciled, " not ", s.Unreconciled))
+	}
+	equal(t, "streams", got,
+		" all/total complete 03-01 00h settled 03-01 holes 0 walking 0 reconciled 0 not 0",
+		" hour/country complete 03-10 12h settled 03-10 holes 0 walking 0 reconciled 2 not 0",
+		" hour/fleet complete 03-06 00h settled 03-06 holes 0 walking 0 reconciled 1 not 0",
+		" hour/network complete 03-06 00h settled 03-06 holes 0 walking 0 reconciled 1 not 0",
+		" hour/sim@country complete 03-09 00h settled 03-09 holes 1 walking 0 reconciled 1 not 1",
+		" hour/total complete 03-06 00h settled 03-06 holes 4 walking 1 reconciled 0 not 0",
+		"emea day/sim complete 03-10 00h settled 03-01 holes 0 walking 0 reconciled 0 not 0",
+		"emea hour/country complete 03-10 00h settled 03-09 holes 0 walking 0 reconciled 0 not 0")
+	if len(status.Failures) != 1 || status.Failures[0].Error != "page 3: it rains" || status.Failures[0].Times != 1 {
+		t.Errorf("failures: %+v", status.Failures)
+	}
+	if r := status.LastRun; r == nil || r.Command != "backfill" || r.Outcome != "killed" || time.Since(r.StartedAt) > time.Hour {
+		t.Errorf("last run: %+v", r)
+	}
+}

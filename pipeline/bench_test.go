@@ -166,6 +166,9 @@ func (b *bench) query(sql string, args ...any) []string {
 		b.t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(b.t.Context()))
+	if _, err := conn.Exec(b.t.Context(), "SET timezone = 'UTC'"); err != nil {
+		b.t.Fatal(err)
+	}
 	rows, err := conn.Query(b.t.Context(), sql, args...)
 	if err != nil {
 		b.t.Fatal(err)

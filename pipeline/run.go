@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -211,7 +212,7 @@ func (r *run) todo() (load.Due, []int64) {
 // slice walks one slice and decides what its failure means for the others. An error ends the run.
 func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
 	began := time.Now()
-	published, err := r.walk(ctx, w, now)
+	published, err := r.survive(ctx, w, now)
 	if err == nil {
 		r.count(func(s *Summary) {
 			s.Slices++
@@ -227,6 +228,18 @@ func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
 		return nil
 	}
 	return r.setback(ctx, w, err)
+}
+
+// survive walks a slice and makes a panic the failure of that slice: in a process that stays, one answer that breaks the
+// program must not end the walks beside it, nor keep the lease for ever.
+func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (_ load.Published, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.Error("panic", "slice", w.Name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: panic: %v", w.Name(), p)
+		}
+	}()
+	return r.walk(ctx, w, now)
 }
 
 // setback gives a slice that could not be finished back and draws the conclusion from why. The walk stays as it is: the
@@ -258,9 +271,8 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 		}
 	}
 	r.Log.Error("slice failed", "slice", w.Name(), "error", err)
-	noted := w.Fail(back, err)
 	r.mu.Lock()
-	r.failed = append(r.failed, w.ID)
+	r.failed = append(r.failed, w.ID) // before it is given back, or another worker takes it at once
 	r.summary.Failed++
 	switch {
 	case errors.Is(err, extract.ErrCredentials), errors.Is(err, load.ErrAccount), errors.Is(err, extract.ErrUnreachable):
@@ -270,6 +282,7 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 	}
 	r.mu.Unlock()
 	r.problem(err)
+	noted := w.Fail(back, err)
 	if load.Broken(err) {
 		return err
 	}

@@ -29,7 +29,7 @@ func pictures() []picture {
 			FROM usage.reconciliation GROUP BY stream ORDER BY stream`},
 		{"What the program did (usage.runs)", `
 			SELECT run::text, command, outcome, slices::text, pages::text, rows::text AS "rows read", rows_inserted::text AS new, rows_updated::text AS changed,
-				unchanged::text AS "slices unchanged", requests::text, retries::text
+				unchanged::text AS "slices as before", requests::text, retries::text
 			FROM usage.runs ORDER BY run`},
 	}
 }

@@ -19,13 +19,14 @@ type family struct {
 	sim, country bool
 }
 
-// grain is a length of time as the world calls it, and as the views do.
-type grain struct{ name, suffix string }
+// grain is a length of time as the world calls it, as the views' names end, and how the views tell its start in UTC
+// whatever time zone the session is in.
+type grain struct{ name, suffix, start string }
 
 // prove holds every row of the views against the world's own sums. The two share no code: the sums go through what was
 // invented, event by event, and know neither pages nor slices nor SQL.
 func (s *stage) prove(ctx context.Context, out screen, reader *pgx.Conn) error {
-	grains := []grain{{"hour", "hourly"}, {"day", "daily"}, {"month", "monthly"}}
+	grains := []grain{{"hour", "hourly", "hour AT TIME ZONE 'UTC'"}, {"day", "daily", "day::timestamp"}, {"month", "monthly", "month::timestamp"}}
 	columns := []string{"rows of"}
 	for _, g := range grains {
 		columns = append(columns, g.suffix)
@@ -71,8 +72,8 @@ func (f family) read(ctx context.Context, reader *pgx.Conn, g grain) ([]string, 
 	}
 	view := "usage." + f.name + "_" + g.suffix
 	_, rows, err := query(ctx, reader, fmt.Sprintf(`
-		SELECT to_char(%s::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24'), %s, %s, data_upload::text, data_download::text, data_total::text,
-			trim_scale(data_total_billed)::text, coalesce(billed_unit, '') FROM %s`, g.name, sim, country, view))
+		SELECT to_char(%s, 'YYYY-MM-DD HH24'), %s, %s, data_upload::text, data_download::text, data_total::text,
+			trim_scale(data_total_billed)::text, coalesce(billed_unit, '') FROM %s`, g.start, sim, country, view))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", view, err)
 	}

@@ -16,7 +16,7 @@ const (
 	days     = 14
 	sims     = 60
 	flaky    = 0.1 // the share of all answers that fail
-	seed     = 7
+	seed     = 12  // with it, the share comes true early on
 	password = "invented-by-the-demo"
 
 	// later is how far the API's clock moves on: longer than billing takes (20 to 26 hours).

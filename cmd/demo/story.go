@@ -15,15 +15,15 @@ func (s *stage) play(ctx context.Context, out screen) error {
 		return err
 	}
 	began := time.Now()
-	out.step("Start a simulated Super SIM API and an empty Postgres", fmt.Sprintf("%.0f %% of all answers are made to fail: 429, 500, cut off, garbled.", 100*flaky))
+	out.step("Start a simulated API and an empty Postgres", fmt.Sprintf("%.0f %% of all answers are made to fail: refused, cut off, garbled.", 100*flaky))
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	out.step("Migrate", "The database is empty; this makes the tables, the views, and the role usage_reader.")
+	out.step("Migrate", "Makes the tables, the views, and a role that may only read the views: usage_reader.")
 	if err := s.show(ctx, out, nil, "migrate"); err != nil {
 		return err
 	}
-	out.step("Sync", fmt.Sprintf("Nothing was ever loaded, so every day since %s is due: read each, in three ways, and publish it whole.", s.start.Format(time.DateOnly)))
+	out.step("Sync", fmt.Sprintf("Nothing was ever loaded: each day since %s is due, in three breakdowns. One day of one is a slice.", s.start.Format(time.DateOnly)))
 	if err := s.show(ctx, out, nil, "sync"); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *stage) play(ctx context.Context, out screen) error {
 	if err := look(ctx, out, reader); err != nil {
 		return err
 	}
-	out.step("Prove it", "Every row of these views, bytes and money to the last digit, against the sums of what was invented.")
+	out.step("Prove it", "Every row of these views, bytes and money to the last digit, against what was invented.")
 	if err := s.prove(ctx, out, reader); err != nil {
 		return err
 	}
@@ -74,8 +74,9 @@ func (s *stage) letBillingArrive(ctx context.Context, out screen, reader *pgx.Co
 		return err
 	}
 	s.offset = later
-	out.step("A day passes at the API", fmt.Sprintf("Its clock moves on by %.0f hours: late usage shows up, and money is put to usage that had none.", later.Hours()))
-	out.step("Sync again", "Days older than 72 hours are settled and left alone; the newer ones are read again, and only what changed is written.")
+	out.step("A day passes at the API", fmt.Sprintf("Its clock moves on by %.0f hours: late usage shows up, and billing arrives.", later.Hours()))
+	out.step("Sync again", "What ended 72 hours ago is settled and left alone. The rest is read again, and only changes are written.")
+	out.say("For the program no time has passed, so it is told not to wait its usual hour before it reads again.")
 	if err := s.show(ctx, out, []string{"SIMUSAGE_REFRESH=0s"}, "sync"); err != nil {
 		return err
 	}

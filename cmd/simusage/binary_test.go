@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// built is the real program, built once by the first test that wants it.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// binary is the path of the real program: with the race detector where that can be had.
+func binary(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "simusage-test-"); built.err != nil {
+			return
+		}
+		path := filepath.Join(built.dir, "simusage")
+		if exec.Command("go", "build", "-race", "-o", path, ".").Run() != nil {
+			built.err = exec.Command("go", "build", "-o", path, ".").Run()
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, "simusage")
+}
+
+// process is the real program at work.
+type process struct {
+	cmd      *exec.Cmd
+	out, log bytes.Buffer
+	ended    chan struct{}
+}
+
+// start starts the real program. It dies with the test at the latest.
+func (b *bench) start(args ...string) *process {
+	b.t.Helper()
+	p := &process{cmd: exec.CommandContext(b.t.Context(), binary(b.t), args...), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log
+	p.cmd.Env = []string{"GORACE=halt_on_error=1"}
+	for name, value := range b.env {
+		p.cmd.Env = append(p.cmd.Env, name+"="+value)
+	}
+	if err := p.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.cmd.Wait()
+	}()
+	return p
+}
+
+// end waits for the end and wants an exit code.
+func (p *process) end(t *testing.T, code int) result {
+	t.Helper()
+	<-p.ended
+	r := result{p.cmd.ProcessState.ExitCode(), p.out.String(), p.log.String()}
+	if r.code != code {
+		t.Fatalf("simusage %s: exit code %d, want %d\n%s%s", strings.Join(p.cmd.Args[1:], " "), r.code, code, r.stdout, r.stderr)
+	}
+	return r
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"simusage/load"
+	"simusage/pipeline"
+)
+
+// config is what a run needs, checked.
+type config struct {
+	databaseURL            string
+	accounts               []account
+	since                  pipeline.Since
+	settle, refresh, lease time.Duration
+	concurrency            int
+	cron                   string
+	log                    *slog.Logger
+}
+
+// config reads and checks all that a run needs. Nothing is opened and nothing asked.
+func (p *program) config(s *source) (config, error) {
+	e, err := s.read("")
+	if err != nil {
+		return config{}, err
+	}
+	c := config{cron: e.Cron}
+	if c.log, err = p.logger(e); err != nil {
+		return c, err
+	}
+	if c.databaseURL, err = s.database("DATABASE_URL", e.DatabaseURL); err != nil {
+		return c, err
+	}
+	if c.concurrency, err = s.number("", "SIMUSAGE_CONCURRENCY", e.Concurrency, 64); err != nil {
+		return c, err
+	}
+	if c.since, err = s.since(e.Since, p.now()); err != nil {
+		return c, err
+	}
+	if c.settle, err = s.span("SIMUSAGE_SETTLE", e.Settle); err != nil {
+		return c, err
+	}
+	if c.refresh, err = s.span("SIMUSAGE_REFRESH", e.Refresh); err != nil {
+		return c, err
+	}
+	if c.lease, err = s.span("SIMUSAGE_LEASE", e.Lease); err != nil {
+		return c, err
+	}
+	if c.lease < time.Second || c.lease > time.Hour {
+		return c, misusef("SIMUSAGE_LEASE %s: want 1s to 1h", c.lease)
+	}
+	c.accounts, err = p.accounts(s, e, c)
+	return c, err
+}
+
+// database checks the address of a database, which is never shown: there is a password in it.
+func (s *source) database(name, url string) (string, error) {
+	if url == "" {
+		return "", misusef("%s is missing: want postgres://user:password@host:5432/database", name)
+	}
+	if _, err := load.ParseURL(url); err != nil {
+		return "", misusef("%s: %w", s.label("", name), err)
+	}
+	return url, nil
+}
+
+// number checks a whole number from 1 to most.
+func (s *source) number(prefix, name, value string, most int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > most {
+		return 0, misusef("%s %q: want a number from 1 to %d", s.label(prefix, name), value, most)
+	}
+	return n, nil
+}
+
+// rate checks requests a second; 0 is the provider's.
+func (s *source) rate(prefix, value string) (float64, error) {
+	if value == "" {
+		return 0, nil
+	}
+	rate, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(rate > 0) || math.IsInf(rate, 0) {
+		return 0, misusef("%s %q: want a number above 0, in requests a second", s.label(prefix, "SIMUSAGE_RATE"), value)
+	}
+	return rate, nil
+}
+
+func (s *source) span(name, value string) (time.Duration, error) {
+	d, err := parseSpan(value)
+	if err != nil {
+		return 0, misusef("%s %w", s.label("", name), err)
+	}
+	return d, nil
+}
+
+// since reads a date or a duration. Beyond what the API remembers it is no error: a date that was fine moves there by
+// itself.
+func (s *source) since(value string, now time.Time) (pipeline.Since, error) {
+	label := s.label("", "SIMUSAGE_SINCE")
+	if value == "" {
+		return pipeline.Since{}, nil
+	}
+	if at, err := parseMoment(value); err == nil {
+		if at.After(now) {
+			return pipeline.Since{}, misusef("%s %s lies in the future", label, day(at))
+		}
+		return pipeline.Since{At: at}, nil
+	}
+	ago, err := parseSpan(value)
+	if err != nil || ago == 0 {
+		return pipeline.Since{}, misusef("%s %q: want a date such as 2026-01-31 or a duration such as 30d", label, value)
+	}
+	return pipeline.Since{Ago: ago}, nil
+}
+
+// logger writes text to a terminal and JSON to anything else.
+func (p *program) logger(e environment) (*slog.Logger, error) {
+	var level slog.Level
+	switch strings.ToLower(e.Log) {
+	case "debug", "info", "warn", "error":
+		if err := level.UnmarshalText([]byte(e.Log)); err != nil {
+			return nil, fmt.Errorf("read the level of the log: %w", err)
+		}
+	default:
+		return nil, misusef("SIMUSAGE_LOG %q: want debug, info, warn or error", e.Log)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if file, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
+	}
+	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.String()) // 1.2s, not a number without a unit
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(p.stderr, options)), nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"simusage/load"
+	"simusage/pipeline"
+)
+
+// open connects to a warehouse whose schema is this program's.
+func (p *program) open(ctx context.Context, c config) (*load.Store, error) {
+	store, err := p.connect(ctx, c.databaseURL, load.Options{Lease: c.lease, Conns: int32(c.concurrency) + 4, Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	if err := ready(ctx, store); err != nil {
+		store.Close()
+		return nil, orStopped(ctx, err)
+	}
+	return store, nil
+}
+
+// connect opens the database under a name that no other process has: neither a process of the same number in another pod
+// of the same name, nor a later one of the same number here.
+func (p *program) connect(ctx context.Context, url string, opts load.Options) (*load.Store, error) {
+	opts.Owner = fmt.Sprintf("%s:%d:%d", hostname(), os.Getpid(), time.Now().UnixNano())
+	opts.Patience = p.patience
+	store, err := load.Open(ctx, url, opts)
+	return store, orStopped(ctx, err)
+}
+
+// orStopped is the error, or the end of ctx where that came first and made it.
+func orStopped(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped: %w", context.Cause(ctx))
+	}
+	return err
+}
+
+// ready says whether the schema is this program's.
+func ready(ctx context.Context, store *load.Store) error {
+	schema, err := store.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	return schema.Err()
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// job is the work as configured.
+func (p *program) job(store *load.Store, c config) *pipeline.Job {
+	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Concurrency: c.concurrency, Log: c.log}
+	for _, a := range c.accounts {
+		j.Accounts = append(j.Accounts, a.Account)
+	}
+	return j
+}
+
+// start describes a run for its row.
+func start(cmd *cobra.Command) load.RunStart {
+	return load.RunStart{Command: cmd.Name(), Arguments: arguments(cmd), Host: hostname(), Version: version, PID: os.Getpid()}
+}
+
+// told writes the line about a run that is over, and makes its outcome the error.
+func (p *program) told(s pipeline.Summary) error {
+	what := fmt.Sprintf("%s, %s, %s in %s", count(int64(s.Slices), "slice"), count(s.Rows, "row"), count(s.Requests, "request"), s.Duration.Round(100*time.Millisecond))
+	if s.Unchanged > 0 {
+		what += fmt.Sprintf("; %d unchanged", s.Unchanged)
+	}
+	if s.Rejected > 0 {
+		what += fmt.Sprintf("; %s set aside", count(s.Rejected, "record"))
+	}
+	left := "nothing left to do"
+	if s.LeftDue > 0 {
+		left = count(int64(s.LeftDue), "slice") + " still due"
+	}
+	fmt.Fprintf(p.stdout, "%s: %s; %s\n", s.Outcome, what, left)
+	if s.Outcome == pipeline.Done {
+		return nil
+	}
+	return unfinished{s}
+}
+
+func count(n int64, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}

@@ -1,0 +1,56 @@
+// Command simusage keeps a Postgres warehouse equal to what the Super SIM UsageRecords API says.
+//
+// It is a thin shell: it reads flags and environment, refuses what cannot work before anything is written or asked, and
+// turns the outcome into an exit code that a scheduler can act on. The work is done by package pipeline.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	"github.com/sethvargo/go-envconfig"
+
+	"simusage/extract"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal lets a run end in order, a second one ends the process at once
+	os.Exit(run(ctx, os.Args[1:], envconfig.OsLookuper(), os.Stdout, os.Stderr))
+}
+
+// run is the program as a function: what it is given in, an exit code out.
+func run(ctx context.Context, args []string, env envconfig.Lookuper, stdout, stderr io.Writer) int {
+	p := &program{env: env, stdout: stdout, stderr: stderr, now: time.Now}
+	return p.run(ctx, args)
+}
+
+// program is one call of the command and its surroundings. Tests set what main leaves at its default.
+type program struct {
+	env            envconfig.Lookuper
+	stdout, stderr io.Writer
+	now            func() time.Time
+
+	patience time.Duration // with a database that does not answer; 0 is load's default
+	retry    extract.Retry // of the API; the zero value is extract's defaults
+	timing   cron.Schedule // of schedule, instead of SIMUSAGE_CRON
+}
+
+// run parses and does the command, and says what went wrong.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.command()
+	root.SetArgs(args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(ctx)
+	p.complain(err)
+	return exitCode(ctx, err)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"simusage/load"
+	"simusage/pipeline"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what sync or backfill would do and what it would take",
+		Long: "plan counts the slices that are due and estimates the requests and minutes that they take. It asks nothing of the API and\n" +
+			"writes nothing. Without --from and --to it speaks of sync, with them of backfill.",
+		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again",
+		Args:    noArguments,
+	}
+	runFlags(cmd.Flags(), "cron")
+	span := rangeFlags(cmd.Flags())
+	deadline := deadlineFlag(cmd.Flags(), "the command")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		limit, err := parseDeadline(*deadline)
+		if err != nil {
+			return err
+		}
+		c, err := p.config(p.source(cmd))
+		if err != nil {
+			return err
+		}
+		var want pipeline.Range
+		if span.given() {
+			if want, err = span.parse(c, p.now()); err != nil {
+				return err
+			}
+		}
+		ctx, cancel := within(cmd.Context(), limit)
+		defer cancel()
+		store, err := p.open(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		estimates, err := p.job(store, c).Estimate(ctx, want)
+		if err != nil {
+			return orStopped(ctx, err)
+		}
+		return writePlan(p.stdout, estimates, c)
+	}
+	return cmd
+}
+
+// request is how long the API takes for a page, as far as is known.
+const request = 400 * time.Millisecond
+
+// takes estimates how long requests take: so many at a time, and no more a second than the rate.
+func takes(requests int64, concurrency int, rate float64) time.Duration {
+	seconds := float64(requests) * request.Seconds() / float64(concurrency)
+	if rate > 0 {
+		seconds = math.Max(seconds, float64(requests)/rate)
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// writePlan prints a line for each stream and one for all. The accounts share the workers and each has its own rate.
+func writePlan(w io.Writer, estimates []load.Estimate, c config) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "stream\tslices\tlists\trows\trequests\tminutes\t")
+	all := load.Estimate{}
+	var longest time.Duration
+	unread := false
+	for _, a := range c.accounts {
+		asked := int64(0)
+		for _, e := range estimates {
+			if e.Stream.Account.Name != a.Name {
+				continue
+			}
+			writeEstimate(table, stream(a.Name, e.Stream.String()), e, takes(e.Requests, c.concurrency, a.rate))
+			all.Slices += e.Slices
+			all.Lists += e.Lists
+			all.Rows += e.Rows
+			all.Requests += e.Requests
+			asked += e.Requests
+			unread = unread || e.Slices > 0 && e.Rows == 0
+		}
+		longest = max(longest, takes(asked, c.concurrency, a.rate))
+	}
+	writeEstimate(table, "all", all, max(longest, takes(all.Requests, c.concurrency, 0)))
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if unread {
+		fmt.Fprintln(w, "A stream that was never read is counted with one page a list: it takes at least this.")
+	}
+	return nil
+}
+
+func writeEstimate(w io.Writer, name string, e load.Estimate, takes time.Duration) {
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.1f\t\n", name, e.Slices, e.Lists, e.Rows, e.Requests, takes.Minutes())
+}
+
+// stream is a stream's name with its account's, where there are several.
+func stream(account, name string) string {
+	if account == "" {
+		return name
+	}
+	return account + " " + name
+}

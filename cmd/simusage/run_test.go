@@ -46,6 +46,9 @@ func TestFromEmptyDatabaseToEqualViews(t *testing.T) {
 				t.Errorf("sync says %q and %q", r.stdout, r.complaints())
 			}
 			b.equal(b.world)
+			if r := b.must(0, "names"); r.stdout != "names: up to date\n" {
+				t.Errorf("names says %q", r.stdout)
+			}
 			var status load.Status
 			if err := json.Unmarshal([]byte(b.must(0, "status", "--json").stdout), &status); err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,11 +56,12 @@ type Config struct {
 // Client asks one account's API. It is safe for use by many goroutines, which share its limits.
 type Client struct {
 	config  Config
-	base    *url.URL // of the list of usage records
+	base    *url.URL // of the provider; the lists lie below it
 	auth    auth
 	gate    *gate
 	limiter *rate.Limiter
-	size    *size
+	size    *size // of pages of usage records
+	names   *size // of pages of SIMs, fleets and networks
 	log     *slog.Logger
 
 	// walks that have ended leave their buffers here, because a day of a fan-out is hundreds of short lists.
@@ -99,6 +101,7 @@ func New(cfg Config) (*Client, error) {
 		gate:    newGate(cfg.Concurrency),
 		limiter: rate.NewLimiter(rate.Inf, 1),
 		size:    newSize(cfg.PageSize),
+		names:   newSize(cmp.Or(cfg.Provider.ListPageSize, cfg.PageSize)),
 		log:     cfg.Log,
 	}
 	if cfg.Rate > 0 {
@@ -131,7 +134,6 @@ func (c Config) complete() (Config, *url.URL, error) {
 	if err := c.Retry.check(); err != nil {
 		return c, nil, err
 	}
-	base.Path = strings.TrimSuffix(base.Path, "/") + "/v1/UsageRecords" // JoinPath would make it relative to an empty path
 	return c.withDefaults(), base, nil
 }
 
@@ -168,23 +170,56 @@ func (c Config) withDefaults() Config {
 // with the first error. A page, with all in it, is valid until the next one is asked for.
 func (c *Client) Pages(ctx context.Context, q Query, cursor string) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
-		w := c.walk(q)
-		defer w.end()
-		if err := w.begin(cursor); err != nil {
+		if err := q.check(); err != nil {
 			yield(nil, err)
 			return
 		}
-		for {
-			page, err := w.next(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
+		var page *Page
+		l := list{base: c.at("UsageRecords"), size: c.size, most: c.config.Provider.PageSize}
+		l.first = func(size int) (string, int) {
+			q := q
+			if q.PageSize == 0 || q.PageSize > size {
+				q.PageSize = size
 			}
-			if !yield(page, nil) || page.Next == "" {
+			return q.Encode(), q.PageSize
+		}
+		l.read = func(d *decoder, limit int) (records int, next string, err error) {
+			if page, err = d.decode(question{Query: q, limit: limit}); err != nil {
+				return 0, "", err
+			}
+			return len(page.Records), page.Next, nil
+		}
+		for err := range c.pages(ctx, l, cursor) {
+			if !yield(page, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// pages walks a list of any kind; each turn is a page that was read, or the error that ends the walk.
+func (c *Client) pages(ctx context.Context, l list, cursor string) iter.Seq[error] {
+	return func(yield func(error) bool) {
+		w := c.walk(l)
+		defer w.end()
+		if err := w.begin(cursor); err != nil {
+			yield(err)
+			return
+		}
+		for more := true; more; {
+			var err error
+			if more, err = w.next(ctx); !yield(err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// at is the address of a list.
+func (c *Client) at(resource string) *url.URL {
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/v1/" + resource // JoinPath would make it relative to an empty path
+	return &u
 }
 
 // PageSize is how many records a page is asked to have at the moment.

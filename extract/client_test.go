@@ -220,7 +220,7 @@ func TestPromise10SameList(t *testing.T) {
 		cfg.Provider.BaseURL = base
 		c := mustClient(t, cfg)
 		for address, want := range addresses {
-			err := sameList(c.base, address)
+			err := sameList(c.at("UsageRecords"), address)
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("%s from %s: error %v, want %q", address, base, err, want)
 			}

@@ -6,14 +6,26 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
 
+// list is one kind of list that the API serves: where it is, how its first page is asked for, how a page is read.
+type list struct {
+	base *url.URL
+	size *size // of the pages that lists of this kind begin with
+	most int   // records on a page whose address does not say how many
+	// first is the query of the first page, with at most size records, and how many records that are.
+	first func(size int) (query string, limit int)
+	// read takes in the page that the decoder holds: how many records it had, and the address of the next page.
+	read func(d *decoder, limit int) (records int, next string, err error)
+}
+
 // walk is one way through one list.
 type walk struct {
 	client  *Client
-	query   Query
+	list    list
 	decoder *decoder
 
 	cursor string // address of the page that comes now; empty for the first
@@ -24,12 +36,12 @@ type walk struct {
 	seed maphash.Seed
 }
 
-func (c *Client) walk(q Query) *walk {
+func (c *Client) walk(l list) *walk {
 	d, ok := c.idle.Get().(*decoder)
 	if !ok {
 		d = newDecoder()
 	}
-	return &walk{client: c, query: q, decoder: d, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+	return &walk{client: c, list: l, decoder: d, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
 }
 
 func (w *walk) end() {
@@ -40,13 +52,10 @@ func (w *walk) end() {
 // begin sets the walk behind a page. A cursor that was kept from another base URL can never be asked for, but the
 // list it belongs to can: it is refused like a token that is too old.
 func (w *walk) begin(cursor string) error {
-	if err := w.query.check(); err != nil {
-		return err
-	}
 	if cursor == "" {
 		return nil
 	}
-	if err := sameList(w.client.base, cursor); err != nil {
+	if err := sameList(w.list.base, cursor); err != nil {
 		return fmt.Errorf("resume the list at page %d: %w: %w", PageOf(cursor), ErrTokenRefused, err)
 	}
 	w.visit(cursor)
@@ -62,20 +71,20 @@ func (w *walk) visit(address string) (before bool) {
 	return before
 }
 
-// next asks for the page that comes now, again and again if need be, and moves behind it.
-func (w *walk) next(ctx context.Context) (*Page, error) {
+// next asks for the page that comes now, again and again if need be, and moves behind it; false when it was the last.
+func (w *walk) next(ctx context.Context) (more bool, err error) {
 	t := w.client.config.Retry.begin()
 	for {
 		a := w.aim()
-		page, f := w.try(ctx, a)
+		next, f := w.try(ctx, a)
 		if f == nil {
-			f = w.move(page)
+			f = w.move(next)
 		}
 		if f == nil {
-			return page, nil
+			return next != "", nil
 		}
 		if err := w.again(ctx, t, a, f); err != nil {
-			return nil, fmt.Errorf("ask GET %s: %w", a.where, err)
+			return false, fmt.Errorf("ask GET %s: %w", a.where, err)
 		}
 	}
 }
@@ -91,53 +100,48 @@ type aim struct {
 // aim works out what to send. Only a first page can follow a page size that was halved; every other page comes with
 // its size, which the token is bound to.
 func (w *walk) aim() aim {
-	c, q := w.client, w.query
 	if w.cursor == "" {
-		size := c.size.now()
-		if q.PageSize == 0 || q.PageSize > size {
-			q.PageSize = size
-		}
-		query := q.Encode()
-		return aim{c.base.String() + "?" + query, c.base.EscapedPath() + "?" + query, true, q.PageSize}
+		query, limit := w.list.first(w.list.size.now())
+		return aim{w.list.base.String() + "?" + query, w.list.base.EscapedPath() + "?" + query, true, limit}
 	}
 	limit := pageSizeOf(w.cursor)
 	if limit == 0 {
-		limit = c.config.Provider.PageSize
+		limit = w.list.most
 	}
 	return aim{w.cursor, pathOf(w.cursor), false, limit}
 }
 
 // try asks once.
-func (w *walk) try(ctx context.Context, a aim) (*Page, *failure) {
+func (w *walk) try(ctx context.Context, a aim) (next string, f *failure) {
 	c := w.client
 	began := time.Now()
 	if f := c.ask(ctx, a, w.decoder); f != nil {
-		return nil, f
+		return "", f
 	}
-	page, err := w.decoder.decode(question{Query: w.query, limit: a.limit})
+	records, next, err := w.list.read(w.decoder, a.limit)
 	if err != nil {
-		return nil, unreadable(err)
+		return "", unreadable(err)
 	}
-	c.size.served()
+	w.list.size.served()
 	w.number++
-	c.log.Debug("page", slog.String("ask", a.where), slog.Int("page", w.number), slog.Int("records", len(page.Records)),
-		slog.Int("rejected", len(page.Rejected)), slog.Int("bytes", w.decoder.body.Len()), slog.Duration("took", time.Since(began)))
-	return page, nil
+	c.log.Debug("page", slog.String("ask", a.where), slog.Int("page", w.number), slog.Int("records", records),
+		slog.Int("bytes", w.decoder.body.Len()), slog.Duration("took", time.Since(began)))
+	return next, nil
 }
 
 // move goes on to the next page's address, unless that leads away from the list or around in a circle. A page with
 // such an address is not handed out: its cursor would be stored, and lead there again in the next run.
-func (w *walk) move(page *Page) *failure {
-	if page.Next == "" {
+func (w *walk) move(next string) *failure {
+	if next == "" {
 		return nil
 	}
-	if err := sameList(w.client.base, page.Next); err != nil {
+	if err := sameList(w.list.base, next); err != nil {
 		return &failure{remedy: giveUp, err: fmt.Errorf("%w: %w", ErrAnswer, err)}
 	}
-	if w.visit(page.Next) {
+	if w.visit(next) {
 		return &failure{remedy: giveUp, err: fmt.Errorf("%w: the next page is one that was there before", ErrAnswer)}
 	}
-	w.cursor = page.Next
+	w.cursor = next
 	return nil
 }
 
@@ -153,13 +157,13 @@ func (w *walk) again(ctx context.Context, t *tries, a aim, f *failure) error {
 	wait, err := t.after(f)
 	if err != nil {
 		if t.failed >= t.retry.Attempts {
-			c.size.restore() // pages of every size failed alike, so it is not the size
+			w.list.size.restore() // pages of every size failed alike, so it is not the size
 		}
 		return w.atOrigin(err)
 	}
 	if t.heavy >= 2 && a.limit > 1 {
 		t.heavy = 0
-		c.size.halve(a.limit)
+		w.list.size.halve(a.limit)
 		if !a.first {
 			return fmt.Errorf("%w: %w", ErrSmallerPages, f.err)
 		}
@@ -171,7 +175,7 @@ func (w *walk) again(ctx context.Context, t *tries, a aim, f *failure) error {
 
 // atOrigin says which API it was that could not be reached.
 func (w *walk) atOrigin(err error) error {
-	return fmt.Errorf("%s: %w", originOf(w.client.base.String()), err)
+	return fmt.Errorf("%s: %w", originOf(w.list.base.String()), err)
 }
 
 // unreadable is what can be done about an answer that could not be decoded. A body that is not JSON was cut off or

@@ -73,7 +73,7 @@ func (b *bench) crash(moment int) int {
 	pages := make(map[string]int)
 	again := 0
 	for _, r := range b.api.Requests() {
-		if page := fmt.Sprint(r.Query, r.Page); r.Status == http.StatusOK {
+		if page := fmt.Sprint(r.Path, r.Query, r.Page); r.Status == http.StatusOK {
 			if pages[page]++; pages[page] > 1 {
 				again++
 			}

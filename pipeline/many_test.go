@@ -39,7 +39,7 @@ func TestPromise9ManyAtOnce(t *testing.T) {
 	b.equal("total", "country", "sim", "sim_country")
 	pages := make(map[string]int)
 	for _, r := range b.api.Requests() {
-		if page := fmt.Sprint(r.Query, r.Page); pages[page] > 0 {
+		if page := fmt.Sprint(r.Path, r.Query, r.Page); pages[page] > 0 {
 			t.Errorf("asked for twice: %s", page)
 		} else {
 			pages[page]++

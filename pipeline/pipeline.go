@@ -30,7 +30,9 @@ type Job struct {
 	Settle, Refresh time.Duration
 	// Concurrency is how many slices are walked at once.
 	Concurrency int
-	Log         *slog.Logger
+	// ICCID says whether to store the ICCIDs of SIMs, which are personal data.
+	ICCID bool
+	Log   *slog.Logger
 }
 
 // Account is one set of credentials and what is asked with them.

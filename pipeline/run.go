@@ -97,7 +97,31 @@ func (r *run) work(ctx context.Context, want Range) error {
 	if err := workers.Wait(); err != nil {
 		return err
 	}
+	if want.Window.Empty() {
+		r.refreshNames(ctx, now)
+	}
 	return r.feed(ctx, now)
+}
+
+// refreshNames reads the names where they are old. A run whose usage is all there has done its work even if a name is
+// missing, so a failure is told and tried again by the next run.
+func (r *run) refreshNames(ctx context.Context, now time.Time) {
+	for _, a := range r.Accounts {
+		account, err := r.Store.Account(ctx, a.Name, a.SID, now)
+		if err == nil && r.open(account) {
+			err = r.names(ctx, account, a.Client, now, now.Add(-namesAge))
+		}
+		if err != nil {
+			r.Log.Warn("names not refreshed", "account", a.Name, "error", err)
+		}
+	}
+}
+
+// open says whether the run has not given the account up.
+func (r *run) open(a load.Account) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.due.Streams, func(s load.DueStream) bool { return s.Account.ID == a.ID })
 }
 
 // feed lets the views of each account read the configured streams.

@@ -298,7 +298,7 @@ func TestStopKeepsProgress(t *testing.T) {
 	seen := make(map[string]int)
 	again := 0
 	for _, r := range b.api.Requests() {
-		page := fmt.Sprint(r.Query, r.Page)
+		page := fmt.Sprint(r.Path, r.Query, r.Page)
 		if seen[page]++; seen[page] > 1 {
 			again++
 		}

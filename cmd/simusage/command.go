@@ -19,7 +19,7 @@ func (p *program) command() *cobra.Command {
 		Long: "simusage keeps a Postgres warehouse equal to what the Super SIM UsageRecords API says: every hour, every SIM, every\n" +
 			"country, late billing and corrections included.\n\n" +
 			"Exit codes: 0 all done; 1 failed, nothing done; 2 usage, configuration, credentials or schema: do not retry;\n" +
-			"3 partly done, the rest is due again; 75 stopped by signal or deadline, progress kept.\n\n" + variablesHelp(),
+			"3 partly done, the rest is due again; 5 verify found a difference; 75 stopped by signal or deadline, progress kept.\n\n" + variablesHelp(),
 		Example: "  simusage migrate\n  simusage sync\n  simusage status",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ func (p *program) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misusef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
+	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.verifyCommand(), p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	return root
 }
 

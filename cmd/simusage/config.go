@@ -23,6 +23,7 @@ type config struct {
 	settle, refresh, lease time.Duration
 	concurrency            int
 	cron                   string
+	iccid                  bool
 	log                    *slog.Logger
 }
 
@@ -41,6 +42,9 @@ func (p *program) config(s *source) (config, error) {
 	}
 	if c.concurrency, err = s.number("", "SIMUSAGE_CONCURRENCY", e.Concurrency, 64); err != nil {
 		return c, err
+	}
+	if c.iccid, err = strconv.ParseBool(e.ICCID); err != nil {
+		return c, misusef("SIMUSAGE_ICCID %q: want true or false", e.ICCID)
 	}
 	if c.since, err = s.since(e.Since, p.now()); err != nil {
 		return c, err

@@ -25,8 +25,11 @@ type unfinished struct{ summary pipeline.Summary }
 
 func (u unfinished) Error() string { return errors.Join(u.summary.Problems...).Error() }
 
+// unequal is the exit code of a verify that found a difference.
+const unequal = 5
+
 // exitCode is what the outcome of a command means to whoever called it: 0 done, 1 failed, 2 never going to work like
-// this, 3 partly done, 75 stopped with progress kept.
+// this, 3 partly done, 5 verify found a difference, 75 stopped with progress kept.
 func exitCode(ctx context.Context, err error) int {
 	var u unfinished
 	switch {
@@ -34,6 +37,8 @@ func exitCode(ctx context.Context, err error) int {
 		return pipeline.Done.ExitCode()
 	case errors.As(err, &u):
 		return u.summary.Outcome.ExitCode()
+	case errors.Is(err, pipeline.ErrUnequal):
+		return unequal
 	case errors.As(err, new(misuse)), refused(err):
 		return pipeline.Refused.ExitCode()
 	case ctx.Err() != nil, errors.Is(err, errDeadline):

@@ -61,7 +61,8 @@ func hostname() string {
 
 // job is the work as configured.
 func (p *program) job(store *load.Store, c config) *pipeline.Job {
-	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Concurrency: c.concurrency, Log: c.log}
+	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Concurrency: c.concurrency,
+		ICCID: c.iccid, Log: c.log}
 	for _, a := range c.accounts {
 		j.Accounts = append(j.Accounts, a.Account)
 	}

@@ -87,7 +87,7 @@ func TestPromise2KilledThirtyTimes(t *testing.T) {
 		if r.Status != http.StatusOK {
 			continue
 		}
-		page := fmt.Sprint(r.Query, " ", r.Page)
+		page := fmt.Sprint(r.Path, "?", r.Query, " ", r.Page)
 		if life, before := asked[page]; before {
 			if life == death {
 				t.Errorf("asked twice in one life: %s", page)
@@ -119,7 +119,7 @@ func TestPromise9ThreeProcessesAtOnce(t *testing.T) {
 	b.settled()
 	asked := make(map[string]int)
 	for _, r := range b.api.Requests() {
-		page := fmt.Sprint(r.Query, " ", r.Page)
+		page := fmt.Sprint(r.Path, "?", r.Query, " ", r.Page)
 		if asked[page]++; asked[page] > 1 {
 			t.Errorf("asked for %d times: %s", asked[page], page)
 		}

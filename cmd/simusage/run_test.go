@@ -46,6 +46,9 @@ func TestFromEmptyDatabaseToEqualViews(t *testing.T) {
 				t.Errorf("sync says %q and %q", r.stdout, r.complaints())
 			}
 			b.equal(b.world)
+			if r := b.must(0, "names"); r.stdout != "names: up to date\n" {
+				t.Errorf("names says %q", r.stdout)
+			}
 			var status load.Status
 			if err := json.Unmarshal([]byte(b.must(0, "status", "--json").stdout), &status); err != nil {
 				t.Fatal(err)
@@ -81,8 +84,13 @@ func TestAgain(t *testing.T) {
 	if !strings.Contains(plan, " all       1      1    2") {
 		t.Errorf("the plan says\n%s", plan)
 	}
+	b.must(0, "verify", "--from", "2026-03-07", "--to", "2099-01-01")
 	b.world.Amend(time.Time{}, func(e *fakeapi.Event) bool { e.Upload++; return true })
+	if r := b.must(5, "verify", "--from", "2026-03-07", "--to", "2099-01-01"); strings.Count(r.stdout, "DIFFERS") != 9 {
+		t.Errorf("verify of 3 days that changed in 3 views says\n%s", r.stdout)
+	}
 	b.must(0, "backfill", "--from", "2026-03-07", "--to", "2099-01-01", "--again")
+	b.must(0, "verify", "--from", "2026-03-07", "--to", "2099-01-01")
 	b.equal(b.world)
 	asked = len(b.api.Requests())
 	b.now = b.now.Add(time.Minute)

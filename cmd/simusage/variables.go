@@ -35,6 +35,7 @@ type environment struct {
 	Concurrency  string `env:"SIMUSAGE_CONCURRENCY, default=4" flag:"concurrency N" help:"slices at once, 1 to 64; shrinks on 429, grows back"`
 	PageSize     string `env:"SIMUSAGE_PAGE_SIZE" shown:"the provider's ceiling" flag:"page-size N" each:"account" help:"records a page; halves itself on repeated 500"`
 	Rate         string `env:"SIMUSAGE_RATE" shown:"none (kore: 10)" flag:"rate N" each:"account" help:"requests a second, at most"`
+	ICCID        string `env:"SIMUSAGE_ICCID, default=false" help:"true stores the ICCIDs of SIMs, which are personal data; false erases them"`
 	Lease        string `env:"SIMUSAGE_LEASE, default=60s" help:"how long until the slice of a dead process goes to another, 1s to 1h"`
 	Cron         string `env:"SIMUSAGE_CRON, default=7 * * * *" flag:"cron LINE" help:"when schedule runs sync, in UTC"`
 	Log          string `env:"SIMUSAGE_LOG, default=info" help:"debug, info, warn or error; JSON when stderr is no terminal"`

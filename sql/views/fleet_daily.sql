@@ -1,15 +1,21 @@
 -- Usage by fleet and day.
 CREATE OR REPLACE VIEW usage.fleet_daily AS
-SELECT account_sid, fleet_sid, period_start AS day,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_day
-WHERE family = 'fleet'
-GROUP BY account_id, account_sid, fleet_sid, period_start, unit_group;
+SELECT u.account_sid, u.fleet_sid, fleet.unique_name AS fleet_name, u.day,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, fleet_sid, period_start AS day,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_day
+    WHERE family = 'fleet'
+    GROUP BY account_id, account_sid, fleet_sid, period_start, unit_group
+) u
+LEFT JOIN simusage.fleet ON fleet.account_id = u.account_id AND fleet.sid = u.fleet_sid;
 
 COMMENT ON VIEW usage.fleet_daily IS 'Usage by fleet and day. One row for each account, fleet, day; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.fleet_daily.account_sid IS 'SID of the account (AC…).';
 COMMENT ON COLUMN usage.fleet_daily.fleet_sid IS 'SID of the fleet (HF…) that the SIM belonged to at the time of the usage.';
+COMMENT ON COLUMN usage.fleet_daily.fleet_name IS 'Unique name of the fleet today.';
 COMMENT ON COLUMN usage.fleet_daily.day IS 'Day, UTC.';
 COMMENT ON COLUMN usage.fleet_daily.data_upload IS 'Bytes sent by the SIMs.';
 COMMENT ON COLUMN usage.fleet_daily.data_download IS 'Bytes received by the SIMs.';

@@ -1,15 +1,21 @@
 -- Usage by fleet and hour.
 CREATE OR REPLACE VIEW usage.fleet_hourly AS
-SELECT account_sid, fleet_sid, period_start AS hour,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_hour
-WHERE family = 'fleet'
-GROUP BY account_id, account_sid, fleet_sid, period_start, unit_group;
+SELECT u.account_sid, u.fleet_sid, fleet.unique_name AS fleet_name, u.hour,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, fleet_sid, period_start AS hour,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_hour
+    WHERE family = 'fleet'
+    GROUP BY account_id, account_sid, fleet_sid, period_start, unit_group
+) u
+LEFT JOIN simusage.fleet ON fleet.account_id = u.account_id AND fleet.sid = u.fleet_sid;
 
 COMMENT ON VIEW usage.fleet_hourly IS 'Usage by fleet and hour. One row for each account, fleet, hour; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.fleet_hourly.account_sid IS 'SID of the account (AC…).';
 COMMENT ON COLUMN usage.fleet_hourly.fleet_sid IS 'SID of the fleet (HF…) that the SIM belonged to at the time of the usage.';
+COMMENT ON COLUMN usage.fleet_hourly.fleet_name IS 'Unique name of the fleet today.';
 COMMENT ON COLUMN usage.fleet_hourly.hour IS 'Start of the hour, UTC.';
 COMMENT ON COLUMN usage.fleet_hourly.data_upload IS 'Bytes sent by the SIMs.';
 COMMENT ON COLUMN usage.fleet_hourly.data_download IS 'Bytes received by the SIMs.';

@@ -1,15 +1,21 @@
 -- Usage by fleet and month.
 CREATE OR REPLACE VIEW usage.fleet_monthly AS
-SELECT account_sid, fleet_sid, date_trunc('month', period_start)::date AS month,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_month
-WHERE family = 'fleet'
-GROUP BY account_id, account_sid, fleet_sid, date_trunc('month', period_start)::date, unit_group;
+SELECT u.account_sid, u.fleet_sid, fleet.unique_name AS fleet_name, u.month,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, fleet_sid, date_trunc('month', period_start)::date AS month,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_month
+    WHERE family = 'fleet'
+    GROUP BY account_id, account_sid, fleet_sid, date_trunc('month', period_start)::date, unit_group
+) u
+LEFT JOIN simusage.fleet ON fleet.account_id = u.account_id AND fleet.sid = u.fleet_sid;
 
 COMMENT ON VIEW usage.fleet_monthly IS 'Usage by fleet and month. One row for each account, fleet, month; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.fleet_monthly.account_sid IS 'SID of the account (AC…).';
 COMMENT ON COLUMN usage.fleet_monthly.fleet_sid IS 'SID of the fleet (HF…) that the SIM belonged to at the time of the usage.';
+COMMENT ON COLUMN usage.fleet_monthly.fleet_name IS 'Unique name of the fleet today.';
 COMMENT ON COLUMN usage.fleet_monthly.month IS 'First day of the month, UTC.';
 COMMENT ON COLUMN usage.fleet_monthly.data_upload IS 'Bytes sent by the SIMs.';
 COMMENT ON COLUMN usage.fleet_monthly.data_download IS 'Bytes received by the SIMs.';

@@ -1,15 +1,22 @@
 -- Usage by network and day.
 CREATE OR REPLACE VIEW usage.network_daily AS
-SELECT account_sid, network_sid, period_start AS day,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_day
-WHERE family = 'network'
-GROUP BY account_id, account_sid, network_sid, period_start, unit_group;
+SELECT u.account_sid, u.network_sid, network.name AS network_name, network.iso_country, u.day,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, network_sid, period_start AS day,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_day
+    WHERE family = 'network'
+    GROUP BY account_id, account_sid, network_sid, period_start, unit_group
+) u
+LEFT JOIN simusage.network ON network.sid = u.network_sid;
 
 COMMENT ON VIEW usage.network_daily IS 'Usage by network and day. One row for each account, network, day; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.network_daily.account_sid IS 'SID of the account (AC…).';
-COMMENT ON COLUMN usage.network_daily.network_sid IS 'SID of the network (HW…) that the usage occurred on.';
+COMMENT ON COLUMN usage.network_daily.network_sid IS 'SID of the network (HW…) that the usage occurred on; empty where the API names none.';
+COMMENT ON COLUMN usage.network_daily.network_name IS 'Name of the network.';
+COMMENT ON COLUMN usage.network_daily.iso_country IS 'ISO 3166 alpha-2 code of the country of the network.';
 COMMENT ON COLUMN usage.network_daily.day IS 'Day, UTC.';
 COMMENT ON COLUMN usage.network_daily.data_upload IS 'Bytes sent by the SIMs.';
 COMMENT ON COLUMN usage.network_daily.data_download IS 'Bytes received by the SIMs.';

@@ -1,16 +1,23 @@
 -- Usage by SIM, country and day.
 CREATE OR REPLACE VIEW usage.sim_country_daily AS
-SELECT u.account_sid, u.sim_sid, u.iso_country, country.name AS country_name, u.period_start AS day,
-    sum(u.data_upload)::bigint AS data_upload, sum(u.data_download)::bigint AS data_download, sum(u.data_total)::bigint AS data_total,
-    sum(u.data_total_billed) AS data_total_billed, max(u.billed_unit) AS billed_unit, bool_and(u.settled) AS settled
-FROM simusage.usage_day u LEFT JOIN simusage.country ON country.iso_country = u.iso_country
-WHERE u.family = 'sim_country'
-GROUP BY u.account_id, u.account_sid, u.sim_sid, u.iso_country, u.period_start, u.unit_group, country.name;
+SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, u.iso_country, country.name AS country_name, u.day,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, sim_sid, iso_country, period_start AS day,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_day
+    WHERE family = 'sim_country'
+    GROUP BY account_id, account_sid, sim_sid, iso_country, period_start, unit_group
+) u
+LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid
+LEFT JOIN simusage.country ON country.iso_country = u.iso_country;
 
-COMMENT ON VIEW usage.sim_country_daily IS 'Usage by SIM and country and day. One row for each account, SIM, country, day; a second one only where a second currency was billed.';
+COMMENT ON VIEW usage.sim_country_daily IS 'Usage by SIM, country and day. One row for each account, SIM, country, day; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.sim_country_daily.account_sid IS 'SID of the account (AC…).';
-COMMENT ON COLUMN usage.sim_country_daily.sim_sid IS 'SID of the SIM (HS…).';
-COMMENT ON COLUMN usage.sim_country_daily.iso_country IS 'ISO 3166 alpha-2 code of the country where the usage occurred.';
+COMMENT ON COLUMN usage.sim_country_daily.sim_sid IS 'SID of the SIM (HS…); empty where the API names none.';
+COMMENT ON COLUMN usage.sim_country_daily.sim_name IS 'Unique name of the SIM today; NULL if it has none.';
+COMMENT ON COLUMN usage.sim_country_daily.iso_country IS 'ISO 3166 alpha-2 code of the country where the usage occurred; empty where the API names none.';
 COMMENT ON COLUMN usage.sim_country_daily.country_name IS 'English name of the country.';
 COMMENT ON COLUMN usage.sim_country_daily.day IS 'Day, UTC.';
 COMMENT ON COLUMN usage.sim_country_daily.data_upload IS 'Bytes sent by the SIMs.';

@@ -1,15 +1,21 @@
 -- Usage by SIM and month.
 CREATE OR REPLACE VIEW usage.sim_monthly AS
-SELECT account_sid, sim_sid, date_trunc('month', period_start)::date AS month,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_month
-WHERE family = 'sim'
-GROUP BY account_id, account_sid, sim_sid, date_trunc('month', period_start)::date, unit_group;
+SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, u.month,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, sim_sid, date_trunc('month', period_start)::date AS month,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_month
+    WHERE family = 'sim'
+    GROUP BY account_id, account_sid, sim_sid, date_trunc('month', period_start)::date, unit_group
+) u
+LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid;
 
 COMMENT ON VIEW usage.sim_monthly IS 'Usage by SIM and month. One row for each account, SIM, month; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.sim_monthly.account_sid IS 'SID of the account (AC…).';
 COMMENT ON COLUMN usage.sim_monthly.sim_sid IS 'SID of the SIM (HS…); empty where the API names none.';
+COMMENT ON COLUMN usage.sim_monthly.sim_name IS 'Unique name of the SIM today; NULL if it has none.';
 COMMENT ON COLUMN usage.sim_monthly.month IS 'First day of the month, UTC.';
 COMMENT ON COLUMN usage.sim_monthly.data_upload IS 'Bytes sent by the SIMs.';
 COMMENT ON COLUMN usage.sim_monthly.data_download IS 'Bytes received by the SIMs.';

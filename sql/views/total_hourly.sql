@@ -1,11 +1,15 @@
 -- The account's usage by hour, as the API says it without any breakdown.
 CREATE OR REPLACE VIEW usage.total_hourly AS
-SELECT account_sid, period_start AS hour,
-    sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-    sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
-FROM simusage.usage_hour
-WHERE family = 'total'
-GROUP BY account_id, account_sid, period_start, unit_group;
+SELECT u.account_sid, u.hour,
+    u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
+FROM (
+    SELECT account_id, account_sid, period_start AS hour,
+        sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
+        sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
+    FROM simusage.usage_hour
+    WHERE family = 'total'
+    GROUP BY account_id, account_sid, period_start, unit_group
+) u;
 
 COMMENT ON VIEW usage.total_hourly IS 'Usage of the whole account by hour, without any breakdown. One row for each account, hour; a second one only where a second currency was billed.';
 COMMENT ON COLUMN usage.total_hourly.account_sid IS 'SID of the account (AC…).';

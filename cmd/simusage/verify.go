@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"simusage/pipeline"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Ask the API again and compare it with the warehouse",
+		Long: "verify asks the API for each finished day of a range, without a breakdown, by country and by SIM, and compares every row with\n" +
+			"the daily views. It writes nothing. Days that are not settled may differ by what arrived since the last sync.",
+		Example: "  simusage verify --from 2026-01-01 --to 2026-02-01",
+		Args:    noArguments,
+	}
+	runFlags(cmd.Flags(), "cron", "since", "settle", "refresh")
+	var r span
+	cmd.Flags().StringVar(&r.from, "from", "", "first `DATE`, 2026-01-31 or RFC 3339, UTC")
+	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.config(p.source(cmd))
+		if err != nil {
+			return err
+		}
+		want, err := r.parse(c, p.now())
+		if err != nil {
+			return err
+		}
+		store, err := p.open(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		var verdicts []pipeline.Verdict
+		err = p.job(store, c).Verify(cmd.Context(), want.Window, func(v pipeline.Verdict) { verdicts = append(verdicts, v) })
+		if written := writeVerdicts(p.stdout, verdicts); err == nil {
+			err = written
+		}
+		return orStopped(cmd.Context(), err)
+	}
+	return cmd
+}
+
+// writeVerdicts prints a line for each day of each view.
+func writeVerdicts(w io.Writer, verdicts []pipeline.Verdict) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "day\tview\trows\tbytes\tmoney\tverdict")
+	for _, v := range verdicts {
+		verdict := "equal"
+		if !v.Equal() {
+			verdict = fmt.Sprintf("DIFFERS: the warehouse has %s, %d bytes, %s", count(v.Warehouse.Rows, "row"), v.Warehouse.Bytes, money(v.Warehouse))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\n", day(v.Day), stream(v.Account, v.View), v.API.Rows, v.API.Bytes, money(v.API), verdict)
+	}
+	return table.Flush()
+}
+
+// money is the amounts of a day, by currency.
+func money(s pipeline.DaySum) string {
+	var amounts []string
+	for _, unit := range slices.Sorted(maps.Keys(s.Money)) {
+		amounts = append(amounts, s.Money[unit]+" "+unit)
+	}
+	if len(amounts) == 0 {
+		return "-"
+	}
+	return strings.Join(amounts, ", ")
+}

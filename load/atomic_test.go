@@ -268,6 +268,9 @@ func TestWalkOfYesterdayBeginsAnew(t *testing.T) {
 		if asked := w.Ask.End.Equal(at("2026-03-10 12:00")); asked != (c.pages == 1) {
 			t.Errorf("%v later the walk asks until %v", c.later, w.Ask.End)
 		}
+		if !w.Lists[0].Done {
+			h.stage(w, []string{"00 a - 1 1"})
+		}
 		h.publish(w, false)
 	}
 }

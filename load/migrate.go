@@ -135,7 +135,12 @@ func Migrate(ctx context.Context, url string) (Schema, error) {
 			return before, err
 		}
 	}
-	if err := installViews(ctx, conn); err != nil {
+	if before.Version == before.Latest && before.Views {
+		err = installRights(ctx, conn) // a role that was made since gets its rights; no view is touched
+	} else {
+		err = installViews(ctx, conn)
+	}
+	if err != nil {
 		return before, err
 	}
 	return readSchema(ctx, conn)
@@ -214,6 +219,17 @@ func installViews(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if err != nil {
 		return fmt.Errorf("install the views: %w", err)
+	}
+	return nil
+}
+
+func installRights(ctx context.Context, conn *pgx.Conn) error {
+	rights, err := fs.ReadFile(sql.Files, "rights.sql")
+	if err == nil {
+		_, err = conn.Exec(ctx, string(rights), pgx.QueryExecModeSimpleProtocol)
+	}
+	if err != nil {
+		return fmt.Errorf("install the rights: %w", err)
 	}
 	return nil
 }

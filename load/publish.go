@@ -45,6 +45,11 @@ func (w *Walk) Publish(ctx context.Context, settled bool) (Published, error) {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
 		}
+		for _, l := range w.Lists {
+			if !l.Done {
+				return fmt.Errorf("%s is not walked to its end", w.list(l))
+			}
+		}
 		if err := w.checkStage(ctx, tx); err != nil {
 			return err
 		}

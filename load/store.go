@@ -136,7 +136,7 @@ func (s *Store) Await(ctx context.Context, patience time.Duration) error {
 }
 
 // ErrRefused says that Postgres answered and does not let us in: a matter of configuration.
-var ErrRefused = errors.New("Postgres refuses the connection")
+var ErrRefused = errors.New("the connection is refused by Postgres")
 
 // refused says whether Postgres itself turned us down: bad password (class 28), no such database (3D).
 func refused(err error) bool {
@@ -195,7 +195,7 @@ func Lost(err error) bool {
 }
 
 // errSilent says that Postgres did not answer in the time that we had for it.
-var errSilent = errors.New("Postgres does not answer")
+var errSilent = errors.New("no answer from Postgres")
 
 // Broken says whether err is an answer of Postgres that the next slice would get too: no right, no such table, disk
 // full, read-only. The rows of one slice are not at fault.

@@ -35,9 +35,8 @@ func TestPromise2CrashAfterEveryStep(t *testing.T) {
 				t.Run(fmt.Sprint("moment ", moment), func(t *testing.T) {
 					b.t = t
 					b.exec(`DO $$ DECLARE stage text; BEGIN
-						TRUNCATE simusage.account, simusage.stream, simusage.feed, simusage.series, simusage.slice, simusage.list, simusage.slice_sum, simusage.restatement,
-							simusage.rejected, simusage.run, simusage.usage_hourly, simusage.usage_daily;
-						FOR stage IN SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^stage_' LOOP
+						TRUNCATE simusage.account, simusage.run, simusage.restatement, simusage.usage_hourly, simusage.usage_daily, simusage.network CASCADE;
+						FOR stage IN SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^(stage|names)_' LOOP
 							EXECUTE format('DROP TABLE simusage.%I', stage);
 						END LOOP;
 					END $$`)

@@ -125,6 +125,9 @@ func (j *Job) due(now time.Time, r Range, streams []load.Stream) load.Due {
 			window.Start = wall
 		}
 		calendar := s.Slices(window)
+		if len(calendar) > 0 && s.Granularity == extract.All && calendar[0].Start.Before(wall) {
+			calendar = calendar[1:] // one bucket for the whole month: a month that the wall cuts can never be asked for
+		}
 		if len(calendar) == 0 {
 			continue
 		}

@@ -89,10 +89,10 @@ func TestExit2WhenTheDatabaseIsNotReady(t *testing.T) {
 	if at := strings.LastIndex(b.database, "@"); at > 0 {
 		stranger = "postgres://stranger:geheim" + b.database[at:]
 	}
-	each(b.with(env{"DATABASE_URL": stranger}), "Postgres refuses the connection", append(all, "migrate")...)
+	each(b.with(env{"DATABASE_URL": stranger}), "the connection is refused by Postgres", append(all, "migrate")...)
 
 	b = newBench(t, migrated, fakeapi.WorldConfig{Seed: 1}, fakeapi.Options{})
-	each(b.with(env{"DATABASE_URL": strings.Replace(b.database, "?", "_gone?", 1)}), "Postgres refuses the connection", append(all, "migrate")...)
+	each(b.with(env{"DATABASE_URL": strings.Replace(b.database, "?", "_gone?", 1)}), "the connection is refused by Postgres", append(all, "migrate")...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = true`)
 	each(b, "failed half-way", append(all, "migrate")...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = false, version = 4711`)

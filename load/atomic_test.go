@@ -84,7 +84,7 @@ func TestPromise3ReadersSeeTheOldSliceUntilTheCommit(t *testing.T) {
 	h.stage(w, after)
 	h.exec(`BEGIN; SELECT FROM simusage.list FOR UPDATE`) // the checkpoint goes last
 	var publish errgroup.Group
-	publish.Go(func() error { _, err := w.Publish(t.Context(), false); return err })
+	publish.Go(func() error { _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
 	h.blocked(`DELETE FROM simusage.list%`)
 	reader := MustConnect(t, h.url)
 	equal(t, "before the commit", MustRows(t, reader, seenSQL), old)
@@ -219,7 +219,7 @@ func TestPromise2StageEmptiedByACrash(t *testing.T) {
 	}
 	again()
 	equal(t, "checkpoint", h.rows(`SELECT pages, rows FROM simusage.list`), "2 2")
-	if _, err := w.Publish(t.Context(), false); !errors.Is(err, ErrStageLost) {
+	if _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); !errors.Is(err, ErrStageLost) {
 		t.Errorf("publish of an empty stage: %v", err)
 	}
 	equal(t, "facts", h.rows(factSQL))

@@ -80,7 +80,7 @@ func TestPromise9FencedOutWritesNothing(t *testing.T) {
 	before := h.rows(state)
 	fenced := func(when string) {
 		t.Helper()
-		_, published := frozen.Publish(t.Context(), false)
+		_, published := frozen.Publish(t.Context(), false, Caution{Shrink: 0.5})
 		for what, err := range map[string]error{
 			"begin":   frozen.Begin(t.Context(), extract.Window{}, noon.Add(48*time.Hour)),
 			"stage":   frozen.Stage(t.Context(), &List{}, h.page(frozen, "", "01 a - 9 9")),
@@ -119,7 +119,7 @@ func TestPromise9NobodyComesBetween(t *testing.T) {
 	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp()`)
 	h.exec(`BEGIN; SELECT FROM simusage.list FOR UPDATE`)
 	var publish errgroup.Group
-	publish.Go(func() error { _, err := w.Publish(t.Context(), false); return err })
+	publish.Go(func() error { _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
 	h.blocked(`DELETE FROM simusage.list%`)
 	other := h.process("process 2", time.Minute)
 	if w, err := other.Lease(t.Context(), due(st, "2026-03-10", "2026-03-11"), nil); w != nil || err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ type Published struct {
 	Inserted, Updated, Deleted int64 // fact rows written
 	Duplicates                 int64 // records that came more than once
 	Unchanged                  bool  // the slice said what it said before; no fact row was written
+	Held                       *Held // the slice shrank and is held back; what was published stays
 }
 
 // Publish moves the whole slice from the stage to the facts, redoes the day's rollup, and closes the walk, in one
@@ -29,7 +31,11 @@ type Published struct {
 // The order inside the transaction is: hold the fence (the row stays locked, so that no other process can take the
 // slice before the commit), count the stage, compare, write, sum, close. If the commit gets lost on the way, the walk is
 // either still open with its stage, and is published by the next run, or it is closed, and nothing is due.
-func (w *Walk) Publish(ctx context.Context, settled bool) (Published, error) {
+//
+// A slice that says much less than before is more likely a fault of the API than usage that never was: an answer with
+// much fewer rows or bytes than published (Caution says how much), and an empty one in any case, is held back until a
+// later pass says the same, or an operator accepts it. What readers see stays as it was meanwhile.
+func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Published, error) {
 	var p Published
 	var sum digest
 	for _, l := range w.Lists {
@@ -41,7 +47,7 @@ func (w *Walk) Publish(ctx context.Context, settled bool) (Published, error) {
 			return p, fmt.Errorf("publish %s: %w", w.Name(), err)
 		}
 	}
-	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
+	err := w.s.inTx(ctx, func(tx pgx.Tx) (err error) {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
 		}
@@ -59,6 +65,9 @@ func (w *Walk) Publish(ctx context.Context, settled bool) (Published, error) {
 		}
 		p.Unchanged = w.published && bytes.Equal(before, sum.bytes())
 		if !p.Unchanged {
+			if p.Held, err = w.shrinks(ctx, tx, sum, caution); p.Held != nil || err != nil {
+				return errors.Join(err, w.holdBack(ctx, tx, p.Held, sum))
+			}
 			if err := w.write(ctx, tx, &p); err != nil {
 				return err
 			}
@@ -156,15 +165,22 @@ func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte
 			covered_from = least(covered_from, $6), covered_until = greatest(covered_until, $7),
 			row_count = (SELECT coalesce(sum(row_count), 0) FROM simusage.slice_sum WHERE slice_id = $1),
 			walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL,
-			failures = 0, failed_at = NULL, last_error = NULL
+			failures = 0, failed_at = NULL, last_error = NULL,
+			held_at = NULL, held_digest = NULL, held_rows = NULL, held_bytes = NULL, accepted = false, doubted = false
 		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End)
-	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
-	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at < $2`, w.ID, w.Started)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DROP TABLE `+w.stage())
-	return err
+	return w.clear(ctx, tx)
+}
+
+// clear ends the walk's books: its stage and checkpoint, and the rejected records of earlier walks.
+func (w *Walk) clear(ctx context.Context, tx pgx.Tx) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
+	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at < $2`, w.ID, w.Started)
+	batch.Queue(`DROP TABLE ` + w.stage())
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // exec runs one statement of the folder publish. Its arguments go in as constants, for the planner's sake.

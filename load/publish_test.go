@@ -156,7 +156,8 @@ func TestPromise4UnchangedWritesNothing(t *testing.T) {
 	equal(t, "fact rows", h.rows(where), rows...)
 	equal(t, "sums", h.rows(sums), summed...)
 	t.Logf("bytes of WAL: first %d, again %d, again with %d rows only %d", first, large, len(few), small)
-	if large-small > many || first < 100*many {
+	// A row that is merely locked would cost 229 bytes; what the server writes now and then on its own is far below that.
+	if large-small > 10*many || first < 100*many {
 		t.Errorf("reading %d rows again writes %d bytes of WAL, %d rows %d, the first time %d", many, large, len(few), small, first)
 	}
 	// Row by row, where the digest is not trusted, it is the same.
@@ -264,7 +265,7 @@ func TestPromise6BytesBeyondTheFloat(t *testing.T) {
 	// What does not fit is refused as a whole and said, never wrapped around.
 	w := h.walk(h.Store, st, "2026-03-09")
 	h.stage(w, []string{fmt.Sprintf("00 a - %d 0", int64(1<<62)), fmt.Sprintf("01 a - %d 0", int64(1<<62))})
-	if _, err := w.Publish(t.Context(), false); err == nil || !strings.Contains(err.Error(), "bigint out of range") || Lost(err) || Broken(err) {
+	if _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); err == nil || !strings.Contains(err.Error(), "bigint out of range") || Lost(err) || Broken(err) {
 		t.Errorf("2^63 bytes in a day: %v", err)
 	}
 	if err := w.Fail(t.Context(), errors.New("too much \x00 and not UTF-8: \xff")); err != nil {
@@ -307,7 +308,7 @@ func TestPublishSideBySide(t *testing.T) {
 						if err := w.Stage(t.Context(), w.Lists[0], page); err != nil {
 							return err
 						}
-						if _, err := w.Publish(t.Context(), true); err != nil {
+						if _, err := w.Publish(t.Context(), true, Caution{Shrink: 0.5}); err != nil {
 							return err
 						}
 					}

@@ -41,7 +41,10 @@ const (
 			OR s.walk_started_at IS NOT NULL
 			OR s.covered_until < least(s.window_end, w.finished)
 			OR (NOT s.settled AND s.checked_at < $6)
-			OR s.checked_at < $7)`
+			OR s.checked_at < $7
+			OR s.held_at < $6
+			OR s.doubted
+			OR s.accepted)`
 )
 
 func (d Due) args() []any {

@@ -12,6 +12,7 @@ import (
 type Status struct {
 	Streams  []StreamStatus `json:"streams"`
 	Failures []Failure      `json:"failures"`
+	Held     []HeldSlice    `json:"held"`
 	LastRun  *LastRun       `json:"last_run"`
 	Rejected int64          `json:"rejected"` // records set aside
 }
@@ -79,6 +80,9 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	}
 	if err != nil {
 		return st, fmt.Errorf("read the failures: %w", err)
+	}
+	if st.Held, err = s.heldSlices(ctx); err != nil {
+		return st, err
 	}
 	rows, err = s.pool.Query(ctx, `SELECT run, command, started_at, finished_at, outcome, error FROM usage.runs ORDER BY run DESC LIMIT 1`)
 	if err != nil {

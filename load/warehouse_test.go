@@ -284,9 +284,11 @@ func (h *warehouse) stage(w *Walk, pages ...[]string) {
 	}
 }
 
+// publish takes over what the walk says, however little that is.
 func (h *warehouse) publish(w *Walk, settled bool) Published {
 	h.tb.Helper()
-	p, err := w.Publish(h.tb.Context(), settled)
+	h.exec(`UPDATE simusage.slice SET accepted = true WHERE id = $1`, w.ID)
+	p, err := w.Publish(h.tb.Context(), settled, Caution{})
 	if err != nil {
 		h.tb.Fatal(err)
 	}

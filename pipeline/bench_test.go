@@ -115,7 +115,7 @@ func (b *bench) job(store *load.Store, log *slog.Logger) *Job {
 	return &Job{
 		Store:    store,
 		Accounts: []Account{{SID: b.world.AccountSID(), Streams: b.streams, Client: client}},
-		Now:      b.clock.Now, Since: Since{At: b.since}, Settle: b.settle, Refresh: time.Hour, Concurrency: 2, Log: log,
+		Now:      b.clock.Now, Since: Since{At: b.since}, Settle: b.settle, Refresh: time.Hour, Shrink: 0.2, Concurrency: 2, Log: log,
 	}
 }
 

@@ -28,6 +28,9 @@ type Job struct {
 	Since Since
 	// Settle is when a slice counts as settled after its end; Refresh how old an unsettled slice may get before it is due.
 	Settle, Refresh time.Duration
+	// Shrink is the share of a slice that may vanish at once; a slice that shrinks more is held back until a later pass
+	// agrees.
+	Shrink float64
 	// Concurrency is how many slices are walked at once.
 	Concurrency int
 	// ICCID says whether to store the ICCIDs of SIMs, which are personal data.
@@ -135,4 +138,21 @@ func (j *Job) due(now time.Time, r Range, streams []load.Stream) load.Due {
 		d.Streams = append(d.Streams, load.DueStream{Stream: s, Window: window, Finished: s.Finished(now), Wall: wall})
 	}
 	return d
+}
+
+// Accept lets the slices of a range that are held back be taken over by the next pass, and says how many there are.
+func (j *Job) Accept(ctx context.Context, r Range) (int64, error) {
+	var accepted int64
+	for _, a := range j.Accounts {
+		streams, err := j.Store.Peek(ctx, a.Name, a.SID, r.choose(a.Streams), j.Now())
+		if err != nil {
+			return accepted, err
+		}
+		n, err := j.Store.Accept(ctx, streams, r.Window)
+		if err != nil {
+			return accepted, err
+		}
+		accepted += n
+	}
+	return accepted, nil
 }

@@ -213,6 +213,10 @@ func (r *run) todo() (load.Due, []int64) {
 func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
 	began := time.Now()
 	published, err := r.survive(ctx, w, now)
+	if err == nil && published.Held != nil {
+		r.heldBack(w, published.Held)
+		return nil
+	}
 	if err == nil {
 		r.count(func(s *Summary) {
 			s.Slices++
@@ -228,6 +232,23 @@ func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
 		return nil
 	}
 	return r.setback(ctx, w, err)
+}
+
+// heldBack tells of a slice that shrank. This run does not walk it again: the pass that agrees must be a later one.
+func (r *run) heldBack(w *load.Walk, h *load.Held) {
+	r.mu.Lock()
+	again := slices.Contains(r.failed, w.ID) // another worker was quick enough to lease it once more
+	r.failed = append(r.failed, w.ID)
+	r.mu.Unlock()
+	if again {
+		return
+	}
+	day := w.Window.Start.Format(time.DateOnly)
+	err := fmt.Errorf("%s is held back: %d rows and %d bytes are published, the API now says %d rows and %d bytes; what is published stays. "+
+		"A later sync that finds the same takes it over; to take it over with the next one: simusage accept --from %s --to %s",
+		w.Name(), h.Rows, h.Bytes, h.NowRows, h.NowBytes, day, w.Window.End.Format(time.DateOnly))
+	r.Log.Error("slice held back", "slice", w.Name(), "rows", h.Rows, "bytes", h.Bytes, "now_rows", h.NowRows, "now_bytes", h.NowBytes)
+	r.problem(err)
 }
 
 // survive walks a slice and makes a panic the failure of that slice: in a process that stays, one answer that breaks the
@@ -323,6 +344,12 @@ func (r *run) conclude(ctx context.Context, err error) {
 	if free, held, _, counted := r.Store.Left(count, r.want, nil); counted == nil {
 		s.LeftDue = free + held
 	}
+	if held, counted := r.Store.HeldBack(count, r.want); counted == nil {
+		s.Held = held
+	}
+	if err == nil && s.Held > 0 && len(s.Problems) == 0 {
+		s.Problems = []error{fmt.Errorf("%d slices are held back because they shrank; status shows them", s.Held)}
+	}
 	if err == nil && s.LeftDue > 0 && len(s.Problems) == 0 {
 		s.Problems = []error{fmt.Errorf("%d slices are still due", s.LeftDue)}
 	}
@@ -336,7 +363,7 @@ func (r *run) conclude(ctx context.Context, err error) {
 		s.Problems = []error{fmt.Errorf("stopped: %w; what was loaded is kept, the next run goes on there", context.Cause(ctx))}
 	case err == nil && len(s.Problems) == 0:
 		s.Outcome = Done
-	case s.Slices > 0:
+	case s.Slices > 0 || s.Held > 0:
 		s.Outcome = Partly
 	case slices.ContainsFunc(s.Problems, refused):
 		s.Outcome = Refused

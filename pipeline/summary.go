@@ -38,6 +38,7 @@ func (o Outcome) ExitCode() int {
 type Summary struct {
 	load.Run
 	Outcome  Outcome
+	Held     int // slices that are held back because they shrank
 	Duration time.Duration
 	// Problems are the errors of the run, each once.
 	Problems []error
@@ -47,7 +48,7 @@ type Summary struct {
 func (s Summary) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("outcome", string(s.Outcome)), slog.Int64("run", s.ID), slog.Duration("took", s.Duration.Round(time.Millisecond)),
-		slog.Int("slices", s.Slices), slog.Int("unchanged", s.Unchanged), slog.Int("failed", s.Failed), slog.Int("left_due", s.LeftDue),
+		slog.Int("slices", s.Slices), slog.Int("unchanged", s.Unchanged), slog.Int("failed", s.Failed), slog.Int("left_due", s.LeftDue), slog.Int("held", s.Held),
 		slog.Int64("pages", s.Pages), slog.Int64("rows", s.Rows),
 		slog.Int64("inserted", s.Inserted), slog.Int64("updated", s.Updated), slog.Int64("deleted", s.Deleted), slog.Int64("rejected", s.Rejected),
 		slog.Int64("requests", s.Requests), slog.Int64("retries", s.Retries), slog.Int64("throttled", s.Throttled))

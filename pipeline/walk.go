@@ -26,7 +26,7 @@ func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) (load.Publi
 		}
 	}
 	// Settled is judged by when the walk began: its first page may be that old.
-	return w.Publish(ctx, !w.Started.Before(w.Window.End.Add(r.Settle)))
+	return w.Publish(ctx, !w.Started.Before(w.Window.End.Add(r.Settle)), load.Caution{Shrink: r.Shrink, HeldBefore: r.want.RefreshBefore})
 }
 
 // list walks one list to its end. A position is never derived from data: when the API does not take the page token any

@@ -23,6 +23,7 @@ type config struct {
 	settle, refresh, lease time.Duration
 	concurrency            int
 	cron                   string
+	shrink                 float64
 	iccid                  bool
 	log                    *slog.Logger
 }
@@ -50,6 +51,9 @@ func (p *program) config(s *source) (config, error) {
 		return c, err
 	}
 	if c.settle, err = s.span("SIMUSAGE_SETTLE", e.Settle); err != nil {
+		return c, err
+	}
+	if c.shrink, err = s.share("SIMUSAGE_SHRINK", e.Shrink); err != nil {
 		return c, err
 	}
 	if c.refresh, err = s.span("SIMUSAGE_REFRESH", e.Refresh); err != nil {
@@ -95,6 +99,15 @@ func (s *source) rate(prefix, value string) (float64, error) {
 		return 0, misusef("%s %q: want a number above 0, in requests a second", s.label(prefix, "SIMUSAGE_RATE"), value)
 	}
 	return rate, nil
+}
+
+// share checks a part of a whole.
+func (s *source) share(name, value string) (float64, error) {
+	share, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(share >= 0 && share <= 1) {
+		return 0, misusef("%s %q: want a share from 0 to 1", s.label("", name), value)
+	}
+	return share, nil
 }
 
 func (s *source) span(name, value string) (time.Duration, error) {

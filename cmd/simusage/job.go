@@ -61,7 +61,7 @@ func hostname() string {
 
 // job is the work as configured.
 func (p *program) job(store *load.Store, c config) *pipeline.Job {
-	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Concurrency: c.concurrency,
+	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Shrink: c.shrink, Concurrency: c.concurrency,
 		ICCID: c.iccid, Log: c.log}
 	for _, a := range c.accounts {
 		j.Accounts = append(j.Accounts, a.Account)
@@ -82,6 +82,9 @@ func (p *program) told(s pipeline.Summary) error {
 	}
 	if s.Rejected > 0 {
 		what += fmt.Sprintf("; %s set aside", count(s.Rejected, "record"))
+	}
+	if s.Held > 0 {
+		what += fmt.Sprintf("; %s held back", count(int64(s.Held), "slice"))
 	}
 	left := "nothing left to do"
 	if s.LeftDue > 0 {

@@ -104,6 +104,27 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// What the API takes back is held back, and taken over when the operator says so.
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 5}, fakeapi.Options{})
+	b.must(0, "sync")
+	b.must(0, "accept", "--from", "2026-03-07", "--to", "2026-03-11")
+	b.world.Remove(time.Time{}, func(e fakeapi.Event) bool { return e.Start.Format(time.DateOnly) == "2026-03-09" })
+	b.now = b.now.Add(time.Hour)
+	if r := b.must(3, "sync"); !strings.Contains(r.stderr, "simusage accept --from 2026-03-09 --to 2026-03-10") || !strings.Contains(r.stdout, "3 slices held back") {
+		t.Errorf("sync says %q and %q", r.stdout, r.stderr)
+	}
+	if r := b.must(0, "status"); !strings.Contains(r.stdout, "Held back") {
+		t.Errorf("status says\n%s", r.stdout)
+	}
+	if r := b.must(0, "accept", "--from", "2026-03-09", "--to", "2026-03-10"); !strings.HasPrefix(r.stdout, "accept: 3 slices") {
+		t.Errorf("accept says %q", r.stdout)
+	}
+	b.must(0, "sync")
+	b.equal(b.world)
+}
+
 // Two accounts of two vendors, with secrets in files, in one warehouse.
 func TestTwoAccounts(t *testing.T) {
 	t.Parallel()

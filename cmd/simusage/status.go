@@ -75,6 +75,16 @@ func writeStatus(w io.Writer, s load.Status) error {
 		}
 		fmt.Fprintf(w, "  %s %s, %s, last at %s: %s\n", stream(f.Account, f.Stream), day(f.Window), count(int64(f.Times), "time"), minute(&f.At), f.Error)
 	}
+	for i, h := range s.Held {
+		if i == 0 {
+			fmt.Fprintln(w, "\nHeld back, because the API now says much less; a later sync that finds the same takes it over, simusage accept the next one:")
+		}
+		accepted := ""
+		if h.Accepted {
+			accepted = ", accepted"
+		}
+		fmt.Fprintf(w, "  %s %s, since %s: %s published, now %d%s\n", stream(h.Account, h.Stream), day(h.Window), minute(&h.Since), count(h.Rows, "row"), h.NowRows, accepted)
+	}
 	if r := s.LastRun; r != nil {
 		fmt.Fprintf(w, "\nLast run: %d, %s, began %s, ended %s: %s\n", r.ID, r.Command, minute(&r.StartedAt), minute(r.FinishedAt), r.Outcome)
 		if r.Error != nil {

@@ -31,6 +31,7 @@ type environment struct {
 	Streams      string `env:"SIMUSAGE_STREAMS, default=hour/total,hour/country,hour/sim@country" each:"account" help:"what to ask for"`
 	Since        string `env:"SIMUSAGE_SINCE" shown:"30 days before the first run" flag:"since DATE" help:"how far back sync keeps complete: a date, or a duration such as 30d"`
 	Settle       string `env:"SIMUSAGE_SETTLE, default=72h" flag:"settle DURATION" help:"how long after its end a slice counts as settled"`
+	Shrink       string `env:"SIMUSAGE_SHRINK, default=0.2" flag:"shrink SHARE" help:"share of a slice's rows or bytes that may vanish at once; one that shrinks more is held back until a later pass agrees"`
 	Refresh      string `env:"SIMUSAGE_REFRESH, default=1h" flag:"refresh DURATION" help:"how old an unsettled slice may get before it is due"`
 	Concurrency  string `env:"SIMUSAGE_CONCURRENCY, default=4" flag:"concurrency N" help:"slices at once, 1 to 64; shrinks on 429, grows back"`
 	PageSize     string `env:"SIMUSAGE_PAGE_SIZE" shown:"the provider's ceiling" flag:"page-size N" each:"account" help:"records a page; halves itself on repeated 500"`

@@ -31,6 +31,13 @@ func (s Stream) Discovery(w Window) Query {
 	return Query{Granularity: All, Group: s.FanOut, Filter: s.Fixed, Window: w}
 }
 
+// Unnamed is the question for the usage that has no value of the fan-out dimension: no filter can ask for it, but it comes
+// under a null key when the fan-out dimension is the group. All other records of the answer are in the lists of their
+// values already.
+func (s Stream) Unnamed(w Window) Query {
+	return Query{Granularity: s.Granularity, Group: s.FanOut, Filter: s.Fixed, Window: w}
+}
+
 // check refuses a question that the API would answer from its defaults, or that cannot be put in whole hours.
 func (q Query) check() error {
 	whole := func(t time.Time) bool { return t.Equal(t.Truncate(time.Hour)) }

@@ -150,24 +150,25 @@ func TestRestartForgetsOneList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stage(w.Lists[0], "https://api/2", "00 - DE 1 1", "01 - DE 1 1", "00 - - 1 1") // usage of no country cannot be asked for
+	stage(w.Lists[0], "https://api/2", "00 - DE 1 1", "01 - DE 1 1", "00 - - 1 1") // usage of no country is a list too
 	stage(w.Lists[0], "", "00 - FR 1 1", "00 - DE 1 1")
-	if len(w.Lists) != 3 || w.Lists[1].Value != "DE" || w.Lists[2].Value != "FR" {
+	if len(w.Lists) != 4 || w.Lists[1].Value != "DE" || !w.Unnamed(w.Lists[2]) || w.Lists[3].Value != "FR" {
 		t.Fatalf("found %d lists", len(w.Lists))
 	}
 	stage(w.Lists[1], "", "00 a DE 1 1", "00 b DE 2 2")
-	stage(w.Lists[2], "https://api/fr", "00 a FR 4 4")
-	if err := w.Restart(t.Context(), w.Lists[2]); err != nil {
+	stage(w.Lists[2], "", "00 - - 3 3", "00 - DE 9 9") // grouped by country: what has one is in its own list
+	stage(w.Lists[3], "https://api/fr", "00 a FR 4 4")
+	if err := w.Restart(t.Context(), w.Lists[3]); err != nil {
 		t.Fatal(err)
 	}
 	lists := `SELECT no, value, cursor, pages, rows, restarts, done, (SELECT count(*) FROM ` + w.stage() + ` WHERE list_no = no), (SELECT count(*) FROM simusage.rejected WHERE list_no = no)
 		FROM simusage.list ORDER BY no`
-	equal(t, "lists", h.rows(lists), "0   2 0 0 t 0 2", "1 DE  1 2 0 t 2 1", "2 FR  0 0 1 f 0 0")
-	if l := w.Lists[2]; *l != (List{No: 2, Value: "FR", Restarts: 1}) {
+	equal(t, "lists", h.rows(lists), "0 *  2 0 0 t 0 2", "1 DE  1 2 0 t 2 1", "2   1 1 0 t 1 1", "3 FR  0 0 1 f 0 0")
+	if l := w.Lists[3]; *l != (List{No: 3, Value: "FR", Restarts: 1}) {
 		t.Errorf("the list is %+v", *l)
 	}
-	stage(w.Lists[2], "", "00 a FR 4 5")
-	if p := h.publish(w, false); p != (Published{Rows: 3, Inserted: 3}) {
+	stage(w.Lists[3], "", "00 a FR 4 5")
+	if p := h.publish(w, false); p != (Published{Rows: 4, Inserted: 4}) {
 		t.Errorf("published %+v", p)
 	}
 
@@ -177,7 +178,7 @@ func TestRestartForgetsOneList(t *testing.T) {
 	if err := w.Restart(t.Context(), w.Lists[0]); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "lists after the discovery began again", h.rows(lists), "0   0 0 1 f 0 0")
+	equal(t, "lists after the discovery began again", h.rows(lists), "0 *  0 0 1 f 0 0")
 	if len(w.Lists) != 1 {
 		t.Errorf("%d lists are left", len(w.Lists))
 	}

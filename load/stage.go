@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,12 +86,12 @@ func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// discover makes a list for each value of the fan-out dimension that had usage and is not known yet. Usage that the API
-// files under no value cannot be asked for: it stays out, and the difference to the total shows it.
+// discover makes a list for each value of the fan-out dimension that had usage and is not known yet; usage without a value
+// makes one too, so that the stream says all that the total says.
 func (w *Walk) discover(p *extract.Page) []*List {
 	known := make(map[string]bool, len(w.Lists))
 	for _, l := range w.Lists {
-		known[l.Value] = true // the discovery itself has the empty value
+		known[l.Value] = true
 	}
 	var found []*List
 	for i := range p.Records {
@@ -107,22 +108,26 @@ func (w *Walk) discover(p *extract.Page) []*List {
 
 // encode makes the page's rows in COPY format and adds them to the list's count and digest.
 func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page) ([]byte, error) {
-	if len(p.Records) == 0 {
+	records := p.Records
+	if w.Unnamed(l) {
+		records = slices.DeleteFunc(records, func(r extract.Record) bool { return r.Get(w.Stream.FanOut) != "" })
+	}
+	if len(records) == 0 {
 		return nil, nil
 	}
-	if err := w.identify(ctx, p.Records); err != nil {
+	if err := w.identify(ctx, records); err != nil {
 		return nil, err
 	}
-	series, err := w.s.resolve(ctx, w.Stream.ID, p.Records)
+	series, err := w.s.resolve(ctx, w.Stream.ID, records)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]byte, 0, len(copyHeader)+100*len(p.Records)+2)
+	rows := make([]byte, 0, len(copyHeader)+100*len(records)+2)
 	rows = append(rows, copyHeader...)
 	row := stageRow{list: l.No, page: l.Pages, days: w.Stream.Granularity != extract.Hour}
 	code := ""
-	for i := range p.Records {
-		r := &p.Records[i]
+	for i := range records {
+		r := &records[i]
 		if r.Unit != code {
 			if row.unit, err = w.s.unit(ctx, r.Unit); err != nil {
 				return nil, err
@@ -135,7 +140,7 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page) ([]byte, er
 			return nil, fmt.Errorf("record %d: %w", i+1, err)
 		}
 	}
-	l.Rows += int64(len(p.Records))
+	l.Rows += int64(len(records))
 	return appendCopyEnd(rows), nil
 }
 
@@ -161,6 +166,8 @@ func (w *Walk) list(l *List) string {
 	switch {
 	case w.Discovers(l):
 		return w.Name() + " (which " + string(w.Stream.FanOut) + ")"
+	case w.Unnamed(l):
+		return w.Name() + " (no " + string(w.Stream.FanOut) + ")"
 	case l.Value != "":
 		return w.Name() + " " + l.Value
 	}

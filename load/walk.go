@@ -32,7 +32,7 @@ type Walk struct {
 // List is one paged answer and how far it has been walked.
 type List struct {
 	No       int32
-	Value    string // of the fan-out dimension; empty for the only list of a plain stream
+	Value    string // of the fan-out dimension, empty for usage without one; also empty for the only list of a plain stream
 	Cursor   string // where to go on; empty for the first page
 	Pages    int32
 	Rows     int64
@@ -43,6 +43,12 @@ type List struct {
 
 // Discovers says whether the list finds the values of a fan-out instead of usage: the first list of a fan-out stream.
 func (w *Walk) Discovers(l *List) bool { return w.Stream.FanOut != "" && l.No == 0 }
+
+// discovery is the value of the list that finds the values.
+const discovery = "*"
+
+// Unnamed says whether the list is the one of the usage that has no value of the fan-out dimension.
+func (w *Walk) Unnamed(l *List) bool { return w.Stream.FanOut != "" && l.No > 0 && l.Value == "" }
 
 // ErrStageLost says that the stage does not hold what the checkpoint says: Postgres crashed and emptied it. The walk
 // begins anew.
@@ -62,6 +68,9 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 	}
 	w.Ask, w.Started = ask, now
 	w.Lists = []*List{{}}
+	if w.Stream.FanOut != "" {
+		w.Lists[0].Value = discovery
+	}
 	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
@@ -69,7 +78,7 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 		batch := &pgx.Batch{}
 		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, ask.Start, ask.End)
 		batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
-		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, '')`, w.ID)
+		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, $2)`, w.ID, w.Lists[0].Value)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
--- What the proof needs: slices that are held back because they shrank, slices that are read again because they do not agree
--- with the total, and usage that the API files under no value of a fan-out.
+-- What the proof needs: slices that are held back because they shrank, and slices that are read again because they do not
+-- agree with the total.
 
 ALTER TABLE simusage.slice
     ADD COLUMN held_at     timestamptz,
@@ -12,15 +12,3 @@ ALTER TABLE simusage.slice
 COMMENT ON COLUMN simusage.slice.held_at IS 'Since when an answer that is much smaller than what is published is held back, by the program''s clock; held_digest, held_rows and held_bytes are of that answer.';
 COMMENT ON COLUMN simusage.slice.accepted IS 'An operator has said that the smaller answer is right.';
 COMMENT ON COLUMN simusage.slice.doubted IS 'Due again, because its sums do not agree with the total; doubts is how often that was so in a row.';
-
-CREATE TABLE simusage.remainder (
-    stream_id         smallint    NOT NULL REFERENCES simusage.stream,
-    period_start      timestamptz NOT NULL,
-    data_upload       bigint      NOT NULL,
-    data_download     bigint      NOT NULL,
-    data_total        bigint      NOT NULL,
-    data_total_billed numeric,
-    billed_unit_id    smallint    NOT NULL REFERENCES simusage.billed_unit,
-    PRIMARY KEY (stream_id, period_start)
-);
-COMMENT ON TABLE simusage.remainder IS 'Usage that the total has and the stream has not, hour by hour (day by day): what the API files under no SIM or country. Views show it without SIM and country, so that their sums equal the total.';

@@ -90,17 +90,32 @@ func (r *run) work(ctx context.Context, want Range) error {
 	keeper.Go(func() { r.Store.KeepAlive(alive, r.summary.ID) })
 	defer keeper.Wait()
 	defer end()
-	workers, work := errgroup.WithContext(ctx)
-	for range max(r.Concurrency, 1) {
-		workers.Go(func() error { return r.worker(work, now) })
-	}
-	if err := workers.Wait(); err != nil {
-		return err
+	for again := int64(1); again > 0; {
+		if err := r.walkAll(ctx, now); err != nil {
+			return err
+		}
+		due, _ := r.todo()
+		var err error
+		if again, err = r.Store.Doubt(ctx, due); err != nil {
+			return err
+		}
+		if again > 0 {
+			r.Log.Warn("slices do not agree with the total and are read again", "slices", again)
+		}
 	}
 	if want.Window.Empty() {
 		r.refreshNames(ctx, now)
 	}
 	return r.feed(ctx, now)
+}
+
+// walkAll lets the workers walk whatever is due.
+func (r *run) walkAll(ctx context.Context, now time.Time) error {
+	workers, ctx := errgroup.WithContext(ctx)
+	for range max(r.Concurrency, 1) {
+		workers.Go(func() error { return r.worker(ctx, now) })
+	}
+	return workers.Wait()
 }
 
 // refreshNames reads the names where they are old. A run whose usage is all there has done its work even if a name is

@@ -55,8 +55,11 @@ func (r *run) list(ctx context.Context, w *load.Walk, l *load.List) error {
 // pages stages page after page, from the cursor on.
 func (r *run) pages(ctx context.Context, w *load.Walk, l *load.List) error {
 	query := w.Stream.Query(w.Ask, l.Value)
-	if w.Discovers(l) {
+	switch {
+	case w.Discovers(l):
 		query = w.Stream.Discovery(w.Ask)
+	case w.Unnamed(l):
+		query = w.Stream.Unnamed(w.Ask)
 	}
 	for page, err := range r.clients[w.Stream.Account.ID].Pages(ctx, query, l.Cursor) {
 		if err != nil {

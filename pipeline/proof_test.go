@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"simusage/extract/fakeapi"
+)
+
+// Promise 7: usage that has no country is there, without a country, and the sums of every view are those of the total.
+func TestPromise7UsageWithoutACountryIsThere(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 70, Sims: 8, Unattributed: 0.1}, fakeapi.Options{})
+	b.sync()
+	b.equal("total", "country")
+	if n := b.query(`SELECT count(*) > 0 FROM usage.country_daily WHERE iso_country = '' AND data_total > 0`); n[0] != "true" {
+		t.Error("no usage without a country")
+	}
+	for _, view := range []string{"sim", "country", "sim_country"} {
+		for grain, name := range map[string]string{"hour": "hourly", "day": "daily", "month": "monthly"} {
+			sums := `SELECT ` + grain + `, sum(data_upload)::text, sum(data_download)::text, sum(data_total)::text, trim_scale(sum(data_total_billed))::text FROM usage.`
+			difference(t, view+"_"+name, b.query(sums+view+"_"+name+` GROUP BY 1`), b.query(sums+"total_"+name+` GROUP BY 1`))
+		}
+	}
+	if lines := b.query(`SELECT stream, window_start, difference FROM usage.reconciliation WHERE reconciled IS NOT TRUE`); len(lines) > 0 {
+		t.Errorf("not reconciled: %q", lines)
+	}
+}
+
+// Promise 7: usage that arrives between the reading of a stream and of its total makes them disagree; both are read again
+// at once, and agree.
+func TestPromise7ADisagreementIsReadAgain(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 71, Sims: 8, Late: -1}, fakeapi.Options{})
+	changed := false
+	b.api.Inject(fakeapi.Fault{After: 9, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		b.world.Amend(time.Time{}, func(e *fakeapi.Event) bool { e.Upload++; return true })
+		changed = true
+		next.ServeHTTP(w, r)
+	}})
+	b.sync()
+	if !changed {
+		t.Fatal("nothing changed in the middle")
+	}
+	// What was read before the change and agrees with what was read before it is as old as any published slice may be; what
+	// disagreed is new on both sides.
+	if lines := b.query(`SELECT stream, window_start, difference FROM usage.reconciliation WHERE reconciled IS NOT TRUE`); len(lines) > 0 {
+		t.Errorf("not reconciled: %q", lines)
+	}
+}
+
+// Promise 7: a disagreement that stays is read again a bounded number of times, and stays there to see.
+func TestPromise7AStandingDisagreementIsToldNotChased(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 72, Sims: 8, Late: -1, Unattributed: 0.1}, fakeapi.Options{DropUnattributed: true})
+	b.settle = 0
+	first := b.sync()
+	if lines := b.query(`SELECT count(*) FROM usage.reconciliation WHERE NOT reconciled AND difference < 0`); lines[0] == "0" {
+		t.Fatal("everything agrees although the API drops usage")
+	}
+	if want := 30 * 3; first.Slices > want {
+		t.Errorf("%d slices walked, want each three times at most", first.Slices)
+	}
+	b.api.Reset()
+	if s := b.sync(); s.Slices != 0 {
+		t.Errorf("the next run walked %d slices once more: %q", s.Slices, strings.Join(b.query(`SELECT * FROM usage.reconciliation WHERE NOT reconciled`), "\n"))
+	}
+}

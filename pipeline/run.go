@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"simusage/extract"
 	"simusage/load"
@@ -21,6 +17,8 @@ type run struct {
 	*Job
 	clients map[int16]*extract.Client // by account number
 	before  map[int16]extract.Stats   // what the clients had done before the run
+
+	accounts []account
 
 	mu      sync.Mutex
 	want    load.Due      // what is to be not due at the end
@@ -61,27 +59,29 @@ func (j *Job) run(ctx context.Context, start load.RunStart, want Range) (Summary
 // first load shows as it comes) and after (so that a changed configuration takes over when it is complete).
 func (r *run) work(ctx context.Context, want Range) error {
 	now := r.Now()
+	if err := r.openAccounts(ctx, now); err != nil {
+		return err
+	}
 	var streams []load.Stream
-	for _, a := range r.Accounts {
-		account, err := r.Store.Account(ctx, a.Name, a.SID, now)
-		if err != nil {
-			return err
-		}
-		r.clients[account.ID], r.before[account.ID] = a.Client, a.Client.Stats()
-		for _, x := range want.choose(a.Streams) {
-			s, err := r.Store.Stream(ctx, account, x)
-			if err != nil {
-				return err
+	for _, a := range r.accounts {
+		chosen := want.choose(a.configured.Streams)
+		for _, s := range a.streams {
+			if slices.Contains(chosen, s.Stream) {
+				streams = append(streams, s)
 			}
-			streams = append(streams, s)
 		}
 	}
 	r.want = r.Job.due(now, want, streams)
 	r.due = r.want
-	if err := r.Store.Plan(ctx, r.due); err != nil {
+	if err := r.Store.Plan(ctx, r.want); err != nil {
 		return err
 	}
-	if err := r.feed(ctx, now); err != nil {
+	if n, err := r.Store.Sweep(ctx, now); err != nil {
+		return err
+	} else if n > 0 {
+		r.Log.Info("walks that were given up are ended", "walks", n)
+	}
+	if err := r.feed(ctx); err != nil {
 		return err
 	}
 
@@ -106,28 +106,52 @@ func (r *run) work(ctx context.Context, want Range) error {
 	if want.Window.Empty() {
 		r.refreshNames(ctx, now)
 	}
-	return r.feed(ctx, now)
+	return r.feed(ctx)
 }
 
-// walkAll lets the workers walk whatever is due.
-func (r *run) walkAll(ctx context.Context, now time.Time) error {
-	workers, ctx := errgroup.WithContext(ctx)
-	for range max(r.Concurrency, 1) {
-		workers.Go(func() error { return r.worker(ctx, now) })
+// account is a configured account as this run works with it.
+type account struct {
+	configured Account
+	stored     load.Account
+	streams    []load.Stream // of the configuration, in its order
+}
+
+// openAccounts finds or makes the accounts and their streams. An account that is not who it was is left out: the others
+// are not at fault.
+func (r *run) openAccounts(ctx context.Context, now time.Time) error {
+	for _, c := range r.Accounts {
+		stored, err := r.Store.Account(ctx, c.Name, c.SID, now)
+		if errors.Is(err, load.ErrAccount) {
+			r.Log.Error("account left out", "account", c.Name, "error", err)
+			r.problem(err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a := account{configured: c, stored: stored}
+		r.clients[stored.ID], r.before[stored.ID] = c.Client, c.Client.Stats()
+		for _, x := range c.Streams {
+			s, err := r.Store.Stream(ctx, stored, x)
+			if err != nil {
+				return err
+			}
+			a.streams = append(a.streams, s)
+		}
+		r.accounts = append(r.accounts, a)
 	}
-	return workers.Wait()
+	return nil
 }
 
 // refreshNames reads the names where they are old. A run whose usage is all there has done its work even if a name is
 // missing, so a failure is told and tried again by the next run.
 func (r *run) refreshNames(ctx context.Context, now time.Time) {
-	for _, a := range r.Accounts {
-		account, err := r.Store.Account(ctx, a.Name, a.SID, now)
-		if err == nil && r.open(account) {
-			err = r.names(ctx, account, a.Client, now, now.Add(-namesAge))
+	for _, a := range r.accounts {
+		if !r.open(a.stored) {
+			continue
 		}
-		if err != nil {
-			r.Log.Warn("names not refreshed", "account", a.Name, "error", err)
+		if err := r.names(ctx, a.stored, a.configured.Client, now, now.Add(-namesAge)); err != nil {
+			r.Log.Warn("names not refreshed", "account", a.configured.Name, "error", err)
 		}
 	}
 }
@@ -140,25 +164,13 @@ func (r *run) open(a load.Account) bool {
 }
 
 // feed lets the views of each account read the configured streams.
-func (r *run) feed(ctx context.Context, now time.Time) error {
-	for _, a := range r.Accounts {
-		wanted, err := load.Feeds(a.Streams)
+func (r *run) feed(ctx context.Context) error {
+	for _, a := range r.accounts {
+		wanted, err := load.Feeds(a.configured.Streams)
 		if err != nil {
 			return err
 		}
-		account, err := r.Store.Account(ctx, a.Name, a.SID, now)
-		if err != nil {
-			return err
-		}
-		var streams []load.Stream
-		for _, x := range a.Streams {
-			s, err := r.Store.Stream(ctx, account, x)
-			if err != nil {
-				return err
-			}
-			streams = append(streams, s)
-		}
-		switches, err := r.Store.SetFeeds(ctx, account, wanted, streams)
+		switches, err := r.Store.SetFeeds(ctx, a.stored, wanted, a.streams)
 		if err != nil {
 			return err
 		}
@@ -172,162 +184,6 @@ func (r *run) feed(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// worker takes slices until none is left. Slices that another process holds are waited for: it may die, and then they
-// are ours; a run that says "done" must have seen the end of them.
-func (r *run) worker(ctx context.Context, now time.Time) error {
-	idle := time.Duration(0)
-	for lost := 0; ; {
-		due, skip := r.todo()
-		w, err := r.Store.Lease(ctx, due, skip)
-		if lost++; load.Lost(err) && lost <= 10 {
-			if err := r.Store.Await(ctx, time.Minute); err != nil {
-				return err
-			}
-			continue
-		}
-		lost = 0
-		if err != nil {
-			return err
-		}
-		if w != nil {
-			idle = 0
-			if err := r.slice(ctx, w, now); err != nil {
-				return err
-			}
-			continue
-		}
-		_, held, expires, err := r.Store.Left(ctx, due, skip)
-		if err != nil && !load.Lost(err) {
-			return err
-		}
-		if err == nil && held == 0 {
-			return nil
-		}
-		if idle == 0 {
-			r.Log.Info("waiting for slices that other processes hold", "slices", held, "first_lease_ends_in", expires.Round(time.Second))
-		}
-		idle = min(idle+500*time.Millisecond, 5*time.Second)
-		if err := sleep(ctx, min(idle, expires+50*time.Millisecond)/2+rand.N(idle/2)); err != nil {
-			return err
-		}
-	}
-}
-
-// todo is what is left to try.
-func (r *run) todo() (load.Due, []int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	d := r.due
-	d.Streams = slices.Clone(d.Streams)
-	return d, slices.Clone(r.failed)
-}
-
-// slice walks one slice and decides what its failure means for the others. An error ends the run.
-func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
-	began := time.Now()
-	published, err := r.survive(ctx, w, now)
-	if err == nil && published.Held != nil {
-		r.heldBack(w, published.Held)
-		return nil
-	}
-	if err == nil {
-		r.count(func(s *Summary) {
-			s.Slices++
-			if published.Unchanged {
-				s.Unchanged++
-			}
-			s.Inserted += published.Inserted
-			s.Updated += published.Updated
-			s.Deleted += published.Deleted
-		})
-		r.Log.Info("slice", "slice", w.Name(), "rows", published.Rows, "inserted", published.Inserted, "updated", published.Updated,
-			"deleted", published.Deleted, "unchanged", published.Unchanged, "took", time.Since(began).Round(time.Millisecond))
-		return nil
-	}
-	return r.setback(ctx, w, err)
-}
-
-// heldBack tells of a slice that shrank. This run does not walk it again: the pass that agrees must be a later one.
-func (r *run) heldBack(w *load.Walk, h *load.Held) {
-	r.mu.Lock()
-	again := slices.Contains(r.failed, w.ID) // another worker was quick enough to lease it once more
-	r.failed = append(r.failed, w.ID)
-	r.mu.Unlock()
-	if again {
-		return
-	}
-	day := w.Window.Start.Format(time.DateOnly)
-	err := fmt.Errorf("%s is held back: %d rows and %d bytes are published, the API now says %d rows and %d bytes; what is published stays. "+
-		"A later sync that finds the same takes it over; to take it over with the next one: simusage accept --from %s --to %s",
-		w.Name(), h.Rows, h.Bytes, h.NowRows, h.NowBytes, day, w.Window.End.Format(time.DateOnly))
-	r.Log.Error("slice held back", "slice", w.Name(), "rows", h.Rows, "bytes", h.Bytes, "now_rows", h.NowRows, "now_bytes", h.NowBytes)
-	r.problem(err)
-}
-
-// survive walks a slice and makes a panic the failure of that slice: in a process that stays, one answer that breaks the
-// program must not end the walks beside it, nor keep the lease for ever.
-func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (_ load.Published, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.Log.Error("panic", "slice", w.Name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s: panic: %v", w.Name(), p)
-		}
-	}()
-	return r.walk(ctx, w, now)
-}
-
-// setback gives a slice that could not be finished back and draws the conclusion from why. The walk stays as it is: the
-// next one to lease the slice goes on there.
-func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
-	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	switch {
-	case ctx.Err() != nil:
-		if err := w.Release(back); err != nil {
-			r.Log.Warn("slice not given back; its lease runs out by itself", "slice", w.Name(), "error", err)
-		}
-		return ctx.Err()
-	case errors.Is(err, load.ErrFenced):
-		r.Log.Warn("slice went to another process", "slice", w.Name())
-		return w.Release(back)
-	case load.Lost(err):
-		r.Log.Warn("connection to Postgres lost", "slice", w.Name(), "error", err)
-		if awaited := r.Store.Await(ctx, time.Minute); awaited != nil {
-			w.Release(back)
-			return awaited
-		}
-		r.mu.Lock()
-		r.tries[w.ID]++
-		often := r.tries[w.ID] >= 3
-		r.mu.Unlock()
-		if !often {
-			return w.Release(back)
-		}
-	}
-	r.Log.Error("slice failed", "slice", w.Name(), "error", err)
-	r.mu.Lock()
-	r.failed = append(r.failed, w.ID) // before it is given back, or another worker takes it at once
-	r.summary.Failed++
-	switch {
-	case errors.Is(err, extract.ErrCredentials), errors.Is(err, load.ErrAccount), errors.Is(err, extract.ErrUnreachable):
-		r.close(func(s load.DueStream) bool { return s.Account.ID == w.Stream.Account.ID })
-	case errors.Is(err, extract.ErrRefused):
-		r.close(func(s load.DueStream) bool { return s.ID == w.Stream.ID })
-	}
-	r.mu.Unlock()
-	r.problem(err)
-	noted := w.Fail(back, err)
-	if load.Broken(err) {
-		return err
-	}
-	return noted
-}
-
-// close takes streams out of the run.
-func (r *run) close(closed func(load.DueStream) bool) {
-	r.due.Streams = slices.DeleteFunc(slices.Clone(r.due.Streams), closed)
 }
 
 // problem notes an error, each text once.
@@ -388,16 +244,5 @@ func (r *run) conclude(ctx context.Context, err error) {
 	s.Run.Outcome, s.Run.ExitCode = string(s.Outcome), s.Outcome.ExitCode()
 	if joined := errors.Join(s.Problems...); joined != nil {
 		s.Run.Error = joined.Error()
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

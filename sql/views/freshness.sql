@@ -26,8 +26,8 @@ COMMENT ON VIEW usage.freshness IS 'How far each stream can be trusted. One row 
 COMMENT ON COLUMN usage.freshness.account_sid IS 'SID of the account (AC…).';
 COMMENT ON COLUMN usage.freshness.account IS 'Name of the account in the configuration; empty when there is just one.';
 COMMENT ON COLUMN usage.freshness.stream IS 'What is asked for: granularity/group[@fan-out].';
-COMMENT ON COLUMN usage.freshness.settled_until IS 'Before this time every slice is there and final.';
-COMMENT ON COLUMN usage.freshness.complete_until IS 'Before this time every slice is there, the newest ones perhaps still without late usage and billing.';
+COMMENT ON COLUMN usage.freshness.settled_until IS 'Before this time every slice that was planned is there and final.';
+COMMENT ON COLUMN usage.freshness.complete_until IS 'Before this time every slice that was planned is there, the newest ones perhaps still without late usage and billing.';
 COMMENT ON COLUMN usage.freshness.newest_period IS 'Start of the newest hour, day or month that has usage.';
 COMMENT ON COLUMN usage.freshness.holes IS 'Slices that were never loaded.';
 COMMENT ON COLUMN usage.freshness.oldest_hole IS 'Start of the oldest slice that was never loaded.';

@@ -194,6 +194,26 @@ func TestOneAccountsBadCredentialsDoNotStopTheOthers(t *testing.T) {
 	b.equal("total", "country", "sim", "sim_country")
 }
 
+func TestAnAccountThatIsNotWhoItWasIsLeftOut(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 16, Sims: 6}, fakeapi.Options{})
+	b.exec(`INSERT INTO simusage.account (name, sid, created_at) VALUES ('main', 'AC` + strings.Repeat("9", 32) + `', now())`)
+	job := b.process()
+	other := job.Accounts[0]
+	other.Name, other.SID = "main", "AC"+strings.Repeat("8", 32)
+	job.Accounts[0].Name = "emea"
+	job.Accounts = append([]Account{other}, job.Accounts...)
+	s, err := job.Sync(t.Context(), load.RunStart{Command: "sync"})
+	if s.Outcome != Partly || !errors.Is(err, load.ErrAccount) {
+		t.Errorf("outcome %s, error %v", s.Outcome, err)
+	}
+	b.equal("total", "country", "sim", "sim_country")
+
+	job.Accounts = job.Accounts[:1]
+	if s, err := job.Sync(t.Context(), load.RunStart{Command: "sync"}); s.Outcome != Refused || !errors.Is(err, load.ErrAccount) {
+		t.Errorf("alone: outcome %s, error %v", s.Outcome, err)
+	}
+}
+
 func TestFeedsSwitchWithoutCountingTwice(t *testing.T) {
 	b := newBench(t, fakeapi.WorldConfig{Seed: 12, Sims: 6, Late: -1}, fakeapi.Options{})
 	b.streams = parseStreams(t, "hour/total", "hour/sim", "hour/country")

@@ -159,7 +159,7 @@ func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte
 			failures = 0, failed_at = NULL, last_error = NULL
 		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End)
 	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
-	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at < $2`, w.ID, w.Started)
+	w.replaceRejected(batch)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}

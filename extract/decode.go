@@ -88,12 +88,12 @@ func (d *decoder) decode(q question) (*Page, error) {
 	for i, v := range rows {
 		d.decodeRow(v)
 		if err := check.row(&d.row); err != nil {
-			return nil, err
+			return nil, d.condemned(err)
 		}
 		d.keep(i)
 	}
 	if err := check.page(); err != nil {
-		return nil, err
+		return nil, d.condemned(err)
 	}
 	if d.page.Next, err = nextOf(meta); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -27,6 +28,16 @@ type Drift struct {
 	// Missing says that a field that is known was in no record of the page; otherwise the field is not known.
 	Missing bool
 }
+
+// Kind is new or missing.
+func (f Drift) Kind() string {
+	if f.Missing {
+		return "missing"
+	}
+	return "new"
+}
+
+func (f Drift) String() string { return f.Kind() + " " + f.Resource + "." + f.Field }
 
 const (
 	mostDrift    = 100 // of one page
@@ -110,6 +121,20 @@ func (d *decoder) unknown(resource string, key []byte) {
 	if len(d.page.Drift) < mostDrift {
 		d.page.Drift = append(d.page.Drift, Drift{Resource: resource, Field: field})
 	}
+}
+
+// condemned is why a page is refused, with the drift that it has: where sim_sid was renamed, no record has a SIM, and the
+// reason is not that Group was ignored.
+func (d *decoder) condemned(err error) error {
+	d.missing()
+	var fields []string
+	for _, f := range d.page.Drift[:min(len(d.page.Drift), 10)] {
+		fields = append(fields, f.String())
+	}
+	if len(fields) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; but its fields are not as they are known: %s", err, strings.Join(fields, ", "))
 }
 
 // answerField reads one field of the object around everything.

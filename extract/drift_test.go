@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,13 +60,23 @@ func TestDrift(t *testing.T) {
 func drifts(p *Page) []string {
 	var list []string
 	for _, f := range p.Drift {
-		kind := "new "
-		if f.Missing {
-			kind = "missing "
-		}
-		list = append(list, kind+f.Resource+"."+f.Field)
+		list = append(list, f.String())
 	}
 	return list
+}
+
+// A page that is refused because a field was renamed says so.
+func TestDriftExplainsARefusal(t *testing.T) {
+	t.Parallel()
+	q := hourly(t)
+	q.Group = Sim
+	_, err := decodePage(q, answer("", "", fields("sim_sid", `sim="HS1"`)))
+	if !errors.Is(err, ErrAnswer) || !strings.HasSuffix(err.Error(), "known: new usage_records.sim, missing usage_records.sim_sid") {
+		t.Errorf("error %v", err)
+	}
+	if _, err = decodePage(q, answer("", "", fields())); !errors.Is(err, ErrAnswer) || strings.Contains(err.Error(), "known") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // An API that makes up a new name for each record gets a bounded number of them through, and a decoder forgets them.

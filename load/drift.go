@@ -78,17 +78,17 @@ func (s *Store) drift(ctx context.Context, a Account, page []extract.Drift) erro
 	}
 	s.drifts.add(a.ID, fields, now)
 	for _, f := range fresh {
-		s.log.Warn("the API's answers have changed", "account", a.Name, "resource", f.Resource, "field", f.Field, "kind", driftKind(f))
+		s.log.Warn("the API's answers have changed", "account", a.Name, "resource", f.Resource, "field", f.Field, "kind", f.Kind())
 	}
 	return nil
 }
 
 // noteDrift stores the fields and returns those that nobody had seen before. The account's row is the turn: it keeps two
-// processes from telling the same, and from storing more than the most. Lists, which refer to that row, need not wait.
+// processes from telling the same, and from storing more than the most. What refers to that row need not wait.
 func noteDrift(ctx context.Context, tx pgx.Tx, a Account, fields []extract.Drift) ([]extract.Drift, error) {
 	var resources, names, kinds []string
 	for _, f := range fields {
-		resources, names, kinds = append(resources, storable(f.Resource)), append(names, storable(f.Field)), append(kinds, driftKind(f))
+		resources, names, kinds = append(resources, storable(f.Resource)), append(names, storable(f.Field)), append(kinds, f.Kind())
 	}
 	if _, err := tx.Exec(ctx, `SELECT FROM simusage.account WHERE id = $1 FOR NO KEY UPDATE`, a.ID); err != nil {
 		return nil, err
@@ -111,11 +111,4 @@ func noteDrift(ctx context.Context, tx pgx.Tx, a Account, fields []extract.Drift
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[extract.Drift])
-}
-
-func driftKind(f extract.Drift) string {
-	if f.Missing {
-		return "missing"
-	}
-	return "new"
 }

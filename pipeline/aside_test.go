@@ -87,12 +87,14 @@ func TestWalkBegunAnewSetsAsideOnce(t *testing.T) {
 	}
 	whichCountries := fakeapi.Fault{Every: 1, Match: grouped("isoCountry"), Do: fakeapi.BadRow("7")}
 	b.api.Inject(whichCountries, fakeapi.Fault{Every: 1, Match: grouped("sim"), Do: fakeapi.Status(http.StatusBadRequest)})
-	if _, err := b.process().Sync(t.Context(), load.RunStart{Command: "sync"}); err == nil {
-		t.Fatal("a sync whose second list fails is done")
-	}
 	aside := `SELECT raw FROM usage.rejected`
-	difference(t, "set aside by a walk under way", b.query(aside), []string{"7"})
-	b.clock.Advance(25 * time.Hour)
+	for range 2 {
+		if _, err := b.process().Sync(t.Context(), load.RunStart{Command: "sync"}); err == nil {
+			t.Fatal("a sync whose second list fails is done")
+		}
+		difference(t, "set aside by a walk under way", b.query(aside), []string{"7"})
+		b.clock.Advance(25 * time.Hour)
+	}
 	b.api.ClearFaults()
 	b.api.Inject(whichCountries)
 	b.sync()

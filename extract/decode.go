@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// An answer is read tolerantly and exactly. Tolerantly: unknown fields are nothing, every field may be null, numbers
+// An answer is read tolerantly and exactly. Tolerantly: unknown fields are only told, every field may be null, numbers
 // may be quoted, and a record that makes no sense is set aside with its text instead of ending the walk. Exactly:
 // bytes and money come from the literal text of the answer; a float in between would round from 2^53 bytes on, and
 // 0.1 + 0.2 is not 0.3. What is not JSON from the first to the last byte is an error: a body that was cut off must
@@ -36,8 +36,10 @@ type decoder struct {
 	kind       string // media type of the body
 	rejected   []int  // positions of the rejected records
 
+	seen, expected fieldSet // of the page
+
 	// Method values, made once: making one for each record would be its only allocation.
-	onField, onPeriod func(key []byte, v *fastjson.Value)
+	onField, onPeriod, onMeta, onAnswer func(key []byte, v *fastjson.Value)
 }
 
 // row is the record at hand.
@@ -51,7 +53,7 @@ type row struct {
 
 func newDecoder() *decoder {
 	d := new(decoder)
-	d.onField, d.onPeriod = d.field, d.bound
+	d.onField, d.onPeriod, d.onMeta, d.onAnswer = d.field, d.bound, d.metaField, d.answerField
 	return d
 }
 
@@ -80,20 +82,23 @@ func (d *decoder) decode(q question) (*Page, error) {
 		return nil, fmt.Errorf("%w: %d records on a page of %d: PageSize was ignored", ErrAnswer, len(rows), q.limit)
 	}
 	d.reset()
+	root.GetObject().Visit(d.onAnswer)
+	meta.GetObject().Visit(d.onMeta)
 	check := inspection{question: q}
 	for i, v := range rows {
 		d.decodeRow(v)
 		if err := check.row(&d.row); err != nil {
-			return nil, err
+			return nil, d.condemned(err)
 		}
 		d.keep(i)
 	}
 	if err := check.page(); err != nil {
-		return nil, err
+		return nil, d.condemned(err)
 	}
 	if d.page.Next, err = nextOf(meta); err != nil {
 		return nil, err
 	}
+	d.missing()
 	for at, raw := range rawRows(d.body.Bytes(), d.rejected) {
 		d.page.Rejected[at].Raw = raw
 	}
@@ -120,6 +125,8 @@ func (d *decoder) reset() {
 	d.page.Records = d.page.Records[:0]
 	d.page.Rejected = nil
 	d.page.Mismatched = 0
+	d.page.Drift = d.page.Drift[:0]
+	d.seen, d.expected = 0, metaFields
 	d.money = d.money[:0]
 	d.start, d.end = moment{}, moment{}
 	d.rejected = d.rejected[:0]
@@ -133,6 +140,7 @@ func (d *decoder) decodeRow(v *fastjson.Value) {
 		r.reject("not an object")
 		return
 	}
+	d.expected |= recordFields
 	v.GetObject().Visit(d.onField)
 	switch {
 	case !r.total:
@@ -165,30 +173,44 @@ func (d *decoder) field(key []byte, v *fastjson.Value) {
 	r := &d.row
 	switch string(key) {
 	case "account_sid":
+		d.seen |= hasAccountSID
 		r.record.AccountSID = d.name(v, longestSID, "account_sid is no SID")
 	case "sim_sid":
+		d.seen |= hasSimSID
 		r.record.SimSID = d.name(v, longestSID, "sim_sid is no SID")
 	case "fleet_sid":
+		d.seen |= hasFleetSID
 		r.record.FleetSID = d.name(v, longestSID, "fleet_sid is no SID")
 	case "network_sid":
+		d.seen |= hasNetworkSID
 		r.record.NetworkSID = d.name(v, longestSID, "network_sid is no SID")
 	case "iso_country":
+		d.seen |= hasIsoCountry
 		r.record.IsoCountry = upper(d.name(v, longestCode, "iso_country is no country code"))
 	case "billed_unit":
+		d.seen |= hasUnit
 		r.record.Unit = d.name(v, longestCode, "billed_unit is no currency")
 	case "data_total":
+		d.seen |= hasTotal
 		r.record.Total, r.total = d.bytes(v, "data_total is no whole number of bytes")
 	case "data_upload":
+		d.seen |= hasUpload
 		r.record.Upload, r.upload = d.bytes(v, "data_upload is no whole number of bytes")
 	case "data_download":
+		d.seen |= hasDownload
 		r.record.Download, r.download = d.bytes(v, "data_download is no whole number of bytes")
 	case "data_total_billed":
+		d.seen |= hasBilled
 		r.record.Billed = d.amount(v)
 	case "period":
+		d.seen |= hasPeriod
 		if v.Type() == fastjson.TypeObject {
+			d.expected |= periodFields
 			v.GetObject().Visit(d.onPeriod)
 			r.period = !r.record.Start.IsZero() && !r.end.IsZero()
 		}
+	default:
+		d.unknown(inRecords, key)
 	}
 }
 
@@ -196,9 +218,13 @@ func (d *decoder) field(key []byte, v *fastjson.Value) {
 func (d *decoder) bound(key []byte, v *fastjson.Value) {
 	switch string(key) {
 	case "start_time":
+		d.seen |= hasStart
 		d.row.record.Start = d.start.read(v)
 	case "end_time":
+		d.seen |= hasEnd
 		d.row.end = d.end.read(v)
+	default:
+		d.unknown(inPeriod, key)
 	}
 }
 

@@ -56,6 +56,9 @@ type Page struct {
 	// Mismatched counts the records whose total is not the sum of upload and download. They are among Records.
 	Mismatched int
 
+	// Drift are the fields that are not as they are known to be, each once.
+	Drift []Drift
+
 	// Next is the address of the following page, checked to be of the API's own origin; empty on the last page. It
 	// is the cursor: handing it to Pages again goes on behind this page.
 	Next string

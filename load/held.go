@@ -67,6 +67,9 @@ func (w *Walk) holdBack(ctx context.Context, tx pgx.Tx, h *Held, sum digest) err
 	if h == nil {
 		return nil
 	}
+	if _, err := tx.Exec(ctx, `DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at = $2`, w.ID, w.Started); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `UPDATE simusage.slice SET held_at = CASE WHEN held_digest = $3 THEN held_at ELSE $2 END, held_digest = $3, held_rows = $4, held_bytes = $5,
 			doubted = false, walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL
 		WHERE id = $1`, w.ID, w.Started, sum.bytes(), h.NowRows, h.NowBytes)

@@ -168,17 +168,17 @@ func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte
 			failures = 0, failed_at = NULL, last_error = NULL,
 			held_at = NULL, held_digest = NULL, held_rows = NULL, held_bytes = NULL, accepted = false, doubted = false
 		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End)
+	w.replaceRejected(batch)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
 	return w.clear(ctx, tx)
 }
 
-// clear ends the walk's books: its stage and checkpoint, and the rejected records of earlier walks.
+// clear ends the walk's books: its stage and checkpoint.
 func (w *Walk) clear(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
-	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at < $2`, w.ID, w.Started)
 	batch.Queue(`DROP TABLE ` + w.stage())
 	return tx.SendBatch(ctx, batch).Close()
 }

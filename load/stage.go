@@ -48,6 +48,9 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page) error {
 	} else if rows, err = w.encode(ctx, &next, p); err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
+	if err := w.s.drift(ctx, w.Stream.Account, p.Drift); err != nil {
+		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
+	}
 	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 			return err
@@ -80,8 +83,8 @@ func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
 	}
 	for _, r := range rejected {
-		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5)`,
-			w.ID, l.No, w.Started, storable(r.Reason), storable(r.Raw))
+		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, list_value, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5, $6)`,
+			w.ID, l.No, l.Value, w.Started, storable(r.Reason), storable(r.Raw))
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }

@@ -10,11 +10,32 @@ import (
 
 // Status is the state of the warehouse, for people and, as JSON, for machines.
 type Status struct {
-	Streams  []StreamStatus `json:"streams"`
-	Failures []Failure      `json:"failures"`
-	Held     []HeldSlice    `json:"held"`
-	LastRun  *LastRun       `json:"last_run"`
-	Rejected int64          `json:"rejected"` // records set aside
+	Accounts []AccountStatus `json:"accounts"`
+	Streams  []StreamStatus  `json:"streams"`
+	Failures []Failure       `json:"failures"`
+	Held     []HeldSlice     `json:"held"`
+	LastRun  *LastRun        `json:"last_run"`
+	Rejected int64           `json:"rejected"` // records set aside
+	// RejectedByReason is the same number, taken apart.
+	RejectedByReason map[string]int64 `json:"rejected_by_reason"`
+	Drift            []DriftStatus    `json:"drift"`
+}
+
+// AccountStatus is what is known of an account beside its streams.
+type AccountStatus struct {
+	Account    string     `json:"account"`
+	AccountSID *string    `json:"account_sid"`
+	NamesAt    *time.Time `json:"names_at"` // when the names were read last
+}
+
+// DriftStatus is a field of the API's answers that is new or missing.
+type DriftStatus struct {
+	Account     string    `json:"account"`
+	Resource    string    `json:"resource"`
+	Field       string    `json:"field"`
+	Kind        string    `json:"kind"`
+	FirstSeenAt time.Time `json:"first_seen_at"`
+	LastSeenAt  time.Time `json:"last_seen_at"`
 }
 
 // StreamStatus is one stream's row of usage.freshness, with its proof.
@@ -95,8 +116,40 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	if len(runs) > 0 {
 		st.LastRun = &runs[0]
 	}
-	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM simusage.rejected`).Scan(&st.Rejected); err != nil {
-		return st, fmt.Errorf("count the rejected records: %w", err)
+	err = s.statusOfAnswers(ctx, &st)
+	return st, err
+}
+
+// statusOfAnswers reads what is known of the accounts and of what they answer.
+func (s *Store) statusOfAnswers(ctx context.Context, st *Status) error {
+	rows, err := s.pool.Query(ctx, `SELECT name, sid, names_at FROM simusage.account ORDER BY name`)
+	if err == nil {
+		st.Accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccountStatus])
 	}
-	return st, nil
+	if err != nil {
+		return fmt.Errorf("read the accounts: %w", err)
+	}
+	rows, err = s.pool.Query(ctx, `SELECT account, resource, field, kind, first_seen_at, last_seen_at FROM usage.drift ORDER BY 1, 2, 3, 4`)
+	if err == nil {
+		st.Drift, err = pgx.CollectRows(rows, pgx.RowToStructByPos[DriftStatus])
+	}
+	if err != nil {
+		return fmt.Errorf("read the fields that are new or missing: %w", err)
+	}
+	rows, err = s.pool.Query(ctx, `SELECT reason, count(*) FROM usage.rejected GROUP BY reason`)
+	if err != nil {
+		return fmt.Errorf("count the records that are set aside: %w", err)
+	}
+	st.RejectedByReason = make(map[string]int64)
+	var reason string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
+		st.RejectedByReason[reason] = n
+		st.Rejected += n
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("count the records that are set aside: %w", err)
+	}
+	return nil
 }

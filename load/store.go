@@ -42,6 +42,7 @@ type Store struct {
 	units      *unitCache
 	partitions nameSet
 	held       heldSet
+	drifts     driftSet
 }
 
 // Options of Open.

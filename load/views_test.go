@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"simusage/extract"
 )
 
 // seedViews fills a warehouse with one of everything that a view can show: two accounts, settled and unsettled slices, a
@@ -59,12 +61,53 @@ func seedViews(t *testing.T, h *warehouse) {
 	h.exec(`UPDATE simusage.run SET seen_at = now() - interval '6 minutes' WHERE command = 'backfill'`)
 }
 
+// seedAside sets records aside: in a slice that is published, in one that is published and being read again, in a
+// fan-out, and in a first walk that is under way. Some of the pages have fields that are new or missing.
+func seedAside(t *testing.T, h *warehouse) {
+	t.Helper()
+	aside := func(w *Walk, l *List, reason string, drift ...extract.Drift) {
+		t.Helper()
+		p := h.page(w, "")
+		if w.Discovers(l) {
+			p = h.page(w, "", "00 - DE 0 0")
+		}
+		p.Rejected, p.Drift = []extract.Rejected{{Reason: reason, Raw: `{"data_total":-1}`}}, drift
+		if err := w.Stage(t.Context(), l, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total, sims := h.stream("hour/total"), h.stream("hour/sim@country")
+	apn, key := extract.Drift{Resource: "usage_records", Field: "apn"}, extract.Drift{Resource: "meta", Field: "key", Missing: true}
+	w := h.walk(h.Store, total, "2026-03-04")
+	aside(w, w.Lists[0], "data_total is no whole number of bytes", apn, key)
+	h.publish(w, true)
+	w = h.lease(h.Store, total, "2026-03-04")
+	if err := w.Begin(t.Context(), w.Window, noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	aside(w, w.Lists[0], "data_total is no whole number of bytes", apn)
+	w = h.walk(h.Store, sims, "2026-03-04")
+	aside(w, w.Lists[0], "no period that can be read")
+	aside(w, w.Lists[1], "bucket outside what was asked")
+	h.publish(w, true)
+	w = h.walk(h.Store, total, "2026-03-09")
+	aside(w, w.Lists[0], "no period that can be read")
+	emea, err := h.Account(t.Context(), "emea", otherSID, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w = h.walk(h.Store, MustStream(t, h.Store, emea, "hour/country"), "2026-03-09")
+	aside(w, w.Lists[0], "not an object", apn) // the published walk of this slice had nothing to set aside
+}
+
 // Each view over the same small warehouse, as committed. Whatever a reader's time zone is, days and hours are UTC.
 func TestViews(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)
 	seedViews(t, h)
-	moving := map[string]bool{"last_success_at": true, "days_until_wall": true, "restated_at": true, "started_at": true, "finished_at": true} // follow the clock on the wall
+	seedAside(t, h)
+	moving := map[string]bool{"last_success_at": true, "days_until_wall": true, "restated_at": true, "started_at": true, "finished_at": true,
+		"seen_at": true, "first_seen_at": true, "last_seen_at": true} // follow the clock on the wall
 	views := h.rows(`SELECT relname FROM pg_class WHERE relnamespace = 'usage'::regnamespace AND relkind = 'v' ORDER BY 1`)
 	for _, view := range views {
 		t.Run(view, func(t *testing.T) {
@@ -150,4 +193,23 @@ func TestStatus(t *testing.T) {
 	if r := status.LastRun; r == nil || r.Command != "backfill" || r.Outcome != "killed" || time.Since(r.StartedAt) > time.Hour {
 		t.Errorf("last run: %+v", r)
 	}
+	if len(status.RejectedByReason) != 0 || status.Rejected != 0 || len(status.Drift) != 0 {
+		t.Errorf("%+v are set aside, drift is %+v", status.RejectedByReason, status.Drift)
+	}
+	seedAside(t, h)
+	h.exec(`UPDATE simusage.account SET names_at = $1 WHERE name = ''`, noon)
+	if status, err = h.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got = []string{fmt.Sprint(status.Rejected, " set aside: ", status.RejectedByReason)}
+	for _, a := range status.Accounts {
+		got = append(got, fmt.Sprintf("%q of %s: names at %v", a.Account, *a.AccountSID, a.NamesAt))
+	}
+	for _, d := range status.Drift {
+		got = append(got, fmt.Sprintf("%q %s %s.%s", d.Account, d.Kind, d.Resource, d.Field))
+	}
+	equal(t, "answers", got,
+		"4 set aside: map[bucket outside what was asked:1 data_total is no whole number of bytes:1 no period that can be read:2]",
+		`"" of `+accountSID+`: names at 2026-03-10 12:07:00 +0000 UTC`, `"emea" of `+otherSID+`: names at <nil>`,
+		`"" missing meta.key`, `"" new usage_records.apn`, `"emea" new usage_records.apn`)
 }

@@ -76,6 +76,8 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 			return err
 		}
 		batch := &pgx.Batch{}
+		// What an unfinished walk has set aside goes with it: this one meets the same records again.
+		batch.Queue(`DELETE FROM simusage.rejected r USING simusage.slice s WHERE s.id = $1 AND r.slice_id = s.id AND r.walk_started_at = s.walk_started_at`, w.ID)
 		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, ask.Start, ask.End)
 		batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, $2)`, w.ID, w.Lists[0].Value)

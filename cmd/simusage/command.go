@@ -34,7 +34,8 @@ func (p *program) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misusef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.verifyCommand(), p.acceptCommand(), p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
+	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(),
+		p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	return root
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -91,10 +93,34 @@ func writeStatus(w io.Writer, s load.Status) error {
 			fmt.Fprintf(w, "  %s\n", *r.Error)
 		}
 	}
-	if s.Rejected > 0 {
-		fmt.Fprintf(w, "\n%s could not be understood and were set aside: see simusage.rejected\n", count(s.Rejected, "record"))
-	}
+	writeAnswers(w, s)
 	return nil
+}
+
+// writeAnswers tells what is remarkable about the API's answers.
+func writeAnswers(w io.Writer, s load.Status) {
+	for i, a := range s.Accounts {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		name := ""
+		if a.Account != "" {
+			name = " of " + a.Account
+		}
+		fmt.Fprintf(w, "Names%s read at: %s\n", name, minute(a.NamesAt))
+	}
+	if s.Rejected > 0 {
+		fmt.Fprintf(w, "\nSet aside, not understood: %s; to see: simusage rejected\n", count(s.Rejected, "record"))
+	}
+	for _, reason := range slices.Sorted(maps.Keys(s.RejectedByReason)) {
+		fmt.Fprintf(w, "  %d: %s\n", s.RejectedByReason[reason], reason)
+	}
+	for i, d := range s.Drift {
+		if i == 0 {
+			fmt.Fprintln(w, "\nFields of the API's answers that are new or missing:")
+		}
+		fmt.Fprintf(w, "  %s %s: %s, first %s, last %s\n", d.Kind, stream(d.Account, d.Resource), d.Field, minute(&d.FirstSeenAt), minute(&d.LastSeenAt))
+	}
 }
 
 func writeStreams(w io.Writer, streams []load.StreamStatus) error {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"simusage/pipeline"
 )
 
 func (p *program) acceptCommand() *cobra.Command {
@@ -20,30 +23,19 @@ func (p *program) acceptCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")
 	cmd.Flags().StringArrayVar(&r.streams, "stream", nil, "only this `STREAM` of SIMUSAGE_STREAMS; may be given several times")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		want, err := r.parse(c, p.now())
-		if err != nil {
-			return err
-		}
-		store, err := p.open(cmd.Context(), c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		n, err := p.job(store, c).Accept(cmd.Context(), want)
-		if err != nil {
-			return orStopped(cmd.Context(), err)
-		}
-		switch n {
-		case 0:
-			fmt.Fprintln(p.stdout, "accept: nothing is held back in this range")
-		default:
-			fmt.Fprintf(p.stdout, "accept: %s; the next sync takes over what the API says\n", count(n, "slice"))
-		}
-		return nil
+		return p.withJob(cmd, nil, &r, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
+			n, err := j.Accept(ctx, want)
+			if err != nil {
+				return orStopped(ctx, err)
+			}
+			switch n {
+			case 0:
+				fmt.Fprintln(p.stdout, "accept: nothing is held back in this range")
+			default:
+				fmt.Fprintf(p.stdout, "accept: %s; the next sync takes over what the API says\n", count(n, "slice"))
+			}
+			return nil
+		})
 	}
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -28,27 +29,10 @@ func (p *program) backfillCommand() *cobra.Command {
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		limit, err := parseDeadline(*deadline)
-		if err != nil {
-			return err
-		}
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		want, err := span.parse(c, p.now())
-		if err != nil {
-			return err
-		}
-		ctx, cancel := within(cmd.Context(), limit)
-		defer cancel()
-		store, err := p.open(ctx, c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		summary, _ := p.job(store, c).Backfill(ctx, start(cmd), want) // the summary holds the error
-		return p.told(summary)
+		return p.withJob(cmd, deadline, span, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
+			summary, _ := j.Backfill(ctx, start(cmd), want) // the summary holds the error
+			return p.told(summary)
+		})
 	}
 	return cmd
 }

@@ -59,6 +59,36 @@ func hostname() string {
 	return name
 }
 
+// withJob reads the configuration, the deadline (nil for none) and the range (nil for none), opens the warehouse, and does
+// the work. Whatever is wrong with the input is told before anything is opened.
+func (p *program) withJob(cmd *cobra.Command, deadline *string, r *span, do func(context.Context, *pipeline.Job, pipeline.Range) error) error {
+	var limit time.Duration
+	var want pipeline.Range
+	var err error
+	if deadline != nil {
+		if limit, err = parseDeadline(*deadline); err != nil {
+			return err
+		}
+	}
+	c, err := p.config(p.source(cmd))
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		if want, err = r.parse(c, p.now()); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := within(cmd.Context(), limit)
+	defer cancel()
+	store, err := p.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return do(ctx, p.job(store, c), want)
+}
+
 // job is the work as configured.
 func (p *program) job(store *load.Store, c config) *pipeline.Job {
 	j := &pipeline.Job{Store: store, Now: p.now, Since: c.since, Settle: c.settle, Refresh: c.refresh, Shrink: c.shrink, Concurrency: c.concurrency,

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"simusage/pipeline"
 )
 
 func (p *program) namesCommand() *cobra.Command {
@@ -15,20 +18,13 @@ func (p *program) namesCommand() *cobra.Command {
 		Args:    noArguments,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		store, err := p.open(cmd.Context(), c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		if err := p.job(store, c).Names(cmd.Context()); err != nil {
-			return orStopped(cmd.Context(), err)
-		}
-		fmt.Fprintln(p.stdout, "names: up to date")
-		return nil
+		return p.withJob(cmd, nil, nil, func(ctx context.Context, j *pipeline.Job, _ pipeline.Range) error {
+			if err := j.Names(ctx); err != nil {
+				return orStopped(ctx, err)
+			}
+			fmt.Fprintln(p.stdout, "names: up to date")
+			return nil
+		})
 	}
 	return cmd
 }

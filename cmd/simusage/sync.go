@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"simusage/pipeline"
+)
 
 func (p *program) syncCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -14,23 +20,10 @@ func (p *program) syncCommand() *cobra.Command {
 	runFlags(cmd.Flags(), "cron")
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		limit, err := parseDeadline(*deadline)
-		if err != nil {
-			return err
-		}
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		ctx, cancel := within(cmd.Context(), limit)
-		defer cancel()
-		store, err := p.open(ctx, c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		summary, _ := p.job(store, c).Sync(ctx, start(cmd)) // the summary holds the error
-		return p.told(summary)
+		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j *pipeline.Job, _ pipeline.Range) error {
+			summary, _ := j.Sync(ctx, start(cmd)) // the summary holds the error
+			return p.told(summary)
+		})
 	}
 	return cmd
 }

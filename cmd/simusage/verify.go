@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -27,25 +28,14 @@ func (p *program) verifyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.from, "from", "", "first `DATE`, 2026-01-31 or RFC 3339, UTC")
 	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		want, err := r.parse(c, p.now())
-		if err != nil {
-			return err
-		}
-		store, err := p.open(cmd.Context(), c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		var verdicts []pipeline.Verdict
-		err = p.job(store, c).Verify(cmd.Context(), want.Window, func(v pipeline.Verdict) { verdicts = append(verdicts, v) })
-		if written := writeVerdicts(p.stdout, verdicts); err == nil {
-			err = written
-		}
-		return orStopped(cmd.Context(), err)
+		return p.withJob(cmd, nil, &r, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
+			var verdicts []pipeline.Verdict
+			err := j.Verify(ctx, want.Window, func(v pipeline.Verdict) { verdicts = append(verdicts, v) })
+			if written := writeVerdicts(p.stdout, verdicts); err == nil {
+				err = written
+			}
+			return orStopped(ctx, err)
+		})
 	}
 	return cmd
 }

@@ -69,6 +69,8 @@ func readSchema(ctx context.Context, conn *pgx.Conn) (Schema, error) {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000"):
 		return state, nil
+	case errors.As(err, &pg) && pg.Code == "42501":
+		return state, fmt.Errorf("%w: this role may not read simusage.schema_migrations; run as the role that migrated, or grant it schema simusage", ErrSchema)
 	case err != nil:
 		return state, fmt.Errorf("read the schema's version: %w", err)
 	}

@@ -93,6 +93,8 @@ func TestExit2WhenTheDatabaseIsNotReady(t *testing.T) {
 
 	b = newBench(t, migrated, fakeapi.WorldConfig{Seed: 1}, fakeapi.Options{})
 	each(b.with(env{"DATABASE_URL": strings.Replace(b.database, "?", "_gone?", 1)}), "the connection is refused by Postgres", append(all, "migrate")...)
+	b.exec(`DO $$ BEGIN CREATE ROLE no_rights LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+	each(b.with(env{"DATABASE_URL": "postgres://no_rights" + b.database[strings.LastIndex(b.database, "@"):]}), "may not read simusage.schema_migrations", all...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = true`)
 	each(b, "failed half-way", append(all, "migrate")...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = false, version = 4711`)

@@ -36,8 +36,8 @@ const namesClaim = 30 * time.Minute
 func (s *Store) ClaimNames(ctx context.Context, a Account, now, freshFrom time.Time, iccid bool) (*Names, error) {
 	n := &Names{s: s, account: a, iccid: iccid, now: now}
 	err := s.pool.QueryRow(ctx, `UPDATE simusage.account SET names_fence = names_fence + 1, names_claimed_until = clock_timestamp() + $3::interval
-		WHERE id = $1 AND coalesce(names_at < $2, true) AND coalesce(names_claimed_until < clock_timestamp(), true)
-		RETURNING names_fence`, a.ID, freshFrom, namesClaim).Scan(&n.fence)
+		WHERE id = $1 AND coalesce(names_at < $2 OR names_at > $4, true) AND coalesce(names_claimed_until < clock_timestamp(), true)
+		RETURNING names_fence`, a.ID, freshFrom, namesClaim, now.Add(skew)).Scan(&n.fence)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

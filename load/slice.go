@@ -13,6 +13,8 @@ import (
 // finished then, or whose walk is still open.
 type Due struct {
 	Streams []DueStream
+	// Now is the time of the run. What claims to be much younger was written by a clock that ran ahead. Zero for not known.
+	Now time.Time
 	// RefreshBefore: an unsettled slice that was last checked before this is due.
 	RefreshBefore time.Time
 	// AgainBefore: any slice that was last checked before this is due, settled or not. Zero for none.
@@ -65,16 +67,26 @@ func (d Due) args() []any {
 	return []any{ids, first, until, finished, wall, d.RefreshBefore, d.AgainBefore}
 }
 
-// Plan makes sure that each calendar slice of the wanted windows has its row. What is there stays as it is.
+// skew is how far the clocks of two machines may be apart without one of them being wrong.
+const skew = 10 * time.Minute
+
+// Plan makes sure that each calendar slice of the wanted windows has its row. What is there stays as it is, unless it was
+// published by a clock that ran ahead: such a run saw days that had hardly begun as settled, and what they still got would
+// never be asked for. These slices count as not settled, and are due.
 func (s *Store) Plan(ctx context.Context, d Due) error {
 	for _, w := range d.Streams {
+		_, err := s.pool.Exec(ctx, `UPDATE simusage.slice SET settled = false, checked_at = 'epoch', covered_until = covered_from, digest = NULL
+			WHERE stream_id = $1 AND checked_at > $2 AND NOT $3`, w.ID, d.Now.Add(skew), d.Now.IsZero())
+		if err != nil {
+			return fmt.Errorf("doubt the slices of %s: %w", w.Stream, err)
+		}
 		window := w.Window.Intersect(extract.Window{Start: w.Window.Start, End: w.Finished})
 		slices := w.Slices(window)
 		starts, ends := make([]time.Time, len(slices)), make([]time.Time, len(slices))
 		for i, sl := range slices {
 			starts[i], ends[i] = sl.Start, sl.End
 		}
-		_, err := s.pool.Exec(ctx, `INSERT INTO simusage.slice (stream_id, window_start, window_end)
+		_, err = s.pool.Exec(ctx, `INSERT INTO simusage.slice (stream_id, window_start, window_end)
 			SELECT $1, n.* FROM unnest($2::timestamptz[], $3::timestamptz[]) AS n(first, until)
 			LEFT JOIN simusage.slice s ON s.stream_id = $1 AND s.window_start = n.first
 			WHERE s.id IS NULL ORDER BY n.first

@@ -59,7 +59,8 @@ const maxWalkAge = 24 * time.Hour
 
 // Begin goes on with the walk of the slice where it stands, or begins one that asks for ask. now is the caller's clock.
 func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) error {
-	if !w.Ask.Empty() && now.Sub(w.Started) < maxWalkAge {
+	age := now.Sub(w.Started)
+	if !w.Ask.Empty() && age < maxWalkAge && age > -skew { // a walk of the future was begun by a clock that ran ahead
 		err := w.resume(ctx)
 		if err == nil || !errors.Is(err, ErrStageLost) {
 			return err

@@ -58,6 +58,9 @@ const firstLoad = 30 * 24 * time.Hour
 // since is the beginning of the UTC day from which an account is kept complete.
 func (s Since) since(a load.Account, now time.Time) time.Time {
 	at := a.Created.Add(-firstLoad)
+	if a.Created.After(now) {
+		at = now.Add(-firstLoad) // the clock of the first run ran ahead
+	}
 	if !s.At.IsZero() {
 		at = s.At
 	}
@@ -117,7 +120,7 @@ func (r Range) choose(configured []extract.Stream) []extract.Stream {
 func (j *Job) due(now time.Time, r Range, streams []load.Stream) load.Due {
 	// A schedule as long as the refresh interval must find the slices of its last run old enough, although it began a
 	// few seconds later that time.
-	d := load.Due{RefreshBefore: now.Add(-j.Refresh * 9 / 10), AgainBefore: r.AgainBefore, Recent: now.Add(-j.Settle)}
+	d := load.Due{Now: now, RefreshBefore: now.Add(-j.Refresh * 9 / 10), AgainBefore: r.AgainBefore, Recent: now.Add(-j.Settle)}
 	for _, s := range streams {
 		window := r.Window
 		if window.Empty() {

@@ -17,6 +17,7 @@ type run struct {
 	*Job
 	clients map[int16]*extract.Client // by account number
 	before  map[int16]extract.Stats   // what the clients had done before the run
+	began   time.Time                 // by the machine's clock, to measure from
 
 	accounts []account
 
@@ -31,8 +32,7 @@ type run struct {
 // run walks every due slice of the range (an empty range is sync's) and tells how it went. The error is nil when the
 // outcome is Done; the summary is filled in any case.
 func (j *Job) run(ctx context.Context, start load.RunStart, want Range) (Summary, error) {
-	began := time.Now()
-	r := &run{Job: j, clients: make(map[int16]*extract.Client), before: make(map[int16]extract.Stats), tries: make(map[int64]int)}
+	r := &run{Job: j, clients: make(map[int16]*extract.Client), before: make(map[int16]extract.Stats), began: time.Now(), tries: make(map[int64]int)}
 	id, err := j.Store.StartRun(ctx, start)
 	if err == nil {
 		r.summary.ID = id
@@ -42,7 +42,7 @@ func (j *Job) run(ctx context.Context, start load.RunStart, want Range) (Summary
 		r.problem(err)
 	}
 	r.conclude(ctx, err)
-	r.summary.Duration = time.Since(began)
+	r.summary.Duration = time.Since(r.began)
 	if id != 0 {
 		if err := j.Store.FinishRun(ctx, r.summary.Run); err != nil {
 			j.Log.Warn("the run's end is not noted", "error", err)

@@ -17,7 +17,9 @@ func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) (load.Publi
 	if ask.Empty() {
 		return load.Published{}, fmt.Errorf("slice %s lies beyond what the API remembers", w.Name())
 	}
-	if err := w.Begin(ctx, ask, r.Now()); err != nil {
+	// The clock is not asked again: should it jump back, the slices that are walked now would look older than the run, and
+	// be due in it for ever; should it jump ahead, they would look settled.
+	if err := w.Begin(ctx, ask, now.Add(time.Since(r.began))); err != nil {
 		return load.Published{}, err
 	}
 	for i := 0; i < len(w.Lists); i++ { // the first list of a fan-out adds the others while it is walked

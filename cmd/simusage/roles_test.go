@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"simusage/extract/fakeapi"
+	"simusage/load/pgtest"
+)
+
+// The roles of deploy/ROLES.md, made with its own commands, on a server of their own: migrate runs as the owner of the
+// database, sync as a role that owns nothing but the fact tables, and neither is a superuser.
+func TestLeastPrivileges(t *testing.T) {
+	t.Parallel()
+	server := pgtest.MustStart(t, pgtest.Options{})
+	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 80}, fakeapi.Options{})
+	text, err := os.ReadFile("../../deploy/ROLES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("deploy/ROLES.md has %d blocks of SQL, want the roles and the rights", len(blocks))
+	}
+	as := func(role, database string) string {
+		u, err := url.Parse(server.URL(database))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.User(role)
+		return u.String()
+	}
+	do := func(url, statements string) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.WithoutCancel(t.Context()))
+		for statement := range strings.SplitSeq(statements, ";\n") { // one by one: CREATE DATABASE takes no company
+			if _, err := conn.Exec(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+	}
+	do(server.URL("postgres"), blocks[0][1])
+	owner, writer := b.with(nil), b.with(nil)
+	owner.env["DATABASE_URL"] = as("simusage_owner", "simusage")
+	owner.must(0, "migrate")
+	do(owner.env["DATABASE_URL"], blocks[1][1])
+	owner.must(0, "migrate")
+
+	writer.env["DATABASE_URL"] = as("simusage_writer", "simusage")
+	writer.must(0, "sync")
+	for _, command := range []string{"plan", "status", "names", "verify"} {
+		args := []string{command}
+		if command == "verify" {
+			args = append(args, "--from=2026-03-07", "--to=2026-03-09")
+		}
+		writer.must(0, args...)
+	}
+	writer.must(0, "backfill", "--from=2026-02-27", "--to=2026-03-10", "--again") // a month that has no partition yet
+	owner.database = server.URL("simusage")
+	owner.equal(b.world)
+	owner.must(0, "migrate") // also on partitions that the writer has made
+
+	conn, err := pgx.Connect(t.Context(), writer.env["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, statement := range []string{`DROP TABLE simusage.slice`, `ALTER TABLE simusage.slice ADD COLUMN x int`, `CREATE SCHEMA mine`, `DROP VIEW usage.sim_daily`,
+		`CREATE ROLE mine`, `CREATE TABLE usage.mine ()`, `UPDATE simusage.schema_migrations SET version = 1`, `COPY simusage.slice TO PROGRAM 'true'`,
+		`DELETE FROM simusage.restatement`, `UPDATE simusage.restatement SET slice_id = 1`} {
+		_, err := conn.Exec(t.Context(), statement)
+		if pg, ok := err.(*pgconn.PgError); !ok || pg.Code != "42501" {
+			t.Errorf("the writer: %s: %v", statement, err)
+		}
+	}
+	// A right that is taken away is told as what it is, and nothing is half done.
+	do(owner.env["DATABASE_URL"], `REVOKE INSERT ON simusage.series FROM simusage_writer`)
+	b.world.AddSims()
+	do(server.URL("simusage"), `TRUNCATE simusage.account CASCADE`)
+	if r := writer.run("sync"); r.code == 0 || !strings.Contains(r.stderr, "permission denied for table series") {
+		t.Errorf("without a right: exit code %d, %s", r.code, r.stderr)
+	}
+	do(owner.env["DATABASE_URL"], `GRANT INSERT ON simusage.series TO simusage_writer`)
+	writer.must(0, "sync")
+}

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"simusage/load"
+	"simusage/load/pgtest"
+)
+
+// ownServer gives the bench a Postgres of its own, to break it.
+func (b *bench) ownServer() *pgtest.Server {
+	b.t.Helper()
+	server := pgtest.MustStart(b.t, pgtest.Options{})
+	if err := server.CreateDatabase(b.t.Context(), "warehouse", ""); err != nil {
+		b.t.Fatal(err)
+	}
+	b.database = server.URL("warehouse")
+	if err := migrate(b.t.Context(), b.database); err != nil {
+		b.t.Fatal(err)
+	}
+	return server
+}
+
+// before lets f happen before the n-th request, while others wait.
+func before(n int, f func()) http.RoundTripper {
+	var mu sync.Mutex
+	asked := 0
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		if asked++; asked == n {
+			f()
+		}
+		mu.Unlock()
+		return http.DefaultTransport.RoundTrip(r)
+	})
+}
+
+// Promise 2: Postgres is killed in the middle of a run and comes back, its stages empty. The run goes on with what is
+// left, or says that it could not; the next one finishes.
+func TestPromise2PostgresCrashesInARun(t *testing.T) {
+	for _, moment := range []int{2, 21, 40} {
+		t.Run(fmt.Sprint("request ", moment), func(t *testing.T) {
+			b := smallBench(t, uint64(60+moment))
+			server := b.ownServer()
+			b.around = before(moment, func() {
+				server.Kill()
+				if err := server.Restart(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			if runs := b.untilDone(2); runs > 1 {
+				t.Logf("%d runs", runs)
+			}
+			b.around = nil
+			b.equal("total", "country", "sim", "sim_country")
+		})
+	}
+}
+
+// Again and again, until the work is done.
+func TestPromise2PostgresCrashesOften(t *testing.T) {
+	b := smallBench(t, 65)
+	server := b.ownServer()
+	for _, moment := range []int{5, 8, 12} {
+		b.around = before(moment, func() {
+			server.Kill()
+			if err := server.Restart(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		s, err := b.process().Sync(t.Context(), load.RunStart{Command: "sync"})
+		if (s.Outcome == Done) != (err == nil) || (s.Outcome == Done) != (s.LeftDue == 0) {
+			t.Errorf("outcome %s, %d left due, error %v", s.Outcome, s.LeftDue, err)
+		}
+	}
+	b.around = nil
+	b.sync()
+	b.equal("total", "country", "sim", "sim_country")
+}
+
+// The disk is full: the facts cannot grow. The run ends and says so; once there is room the next one finishes. The disk is
+// a limit on the size of files, which a plain user can set too: a table already as large as it may get.
+func TestDiskFull(t *testing.T) {
+	b := smallBench(t, 66)
+	server := b.ownServer()
+	data := b.query(`SHOW data_directory`)[0]
+	b.exec(`CREATE TABLE simusage.usage_hourly_2026_03 (LIKE simusage.usage_hourly INCLUDING DEFAULTS)`)
+	b.exec(`ALTER TABLE simusage.usage_hourly ATTACH PARTITION simusage.usage_hourly_2026_03 FOR VALUES FROM ('2026-03-01Z') TO ('2026-04-01Z')`)
+	// Larger than a segment of the WAL, which must fit below the limit, or all of Postgres ends instead of a statement.
+	b.exec(`INSERT INTO simusage.usage_hourly_2026_03 (stream_id, period_start, series_id, data_upload, data_download, data_total, billed_unit_id, changed_at)
+		SELECT 9, '2026-03-01Z', n, 0, 0, 0, 0, now() FROM generate_series(1, 250000) n`)
+	file := filepath.Join(data, b.query(`SELECT pg_relation_filepath('simusage.usage_hourly_2026_03')`)[0])
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() < 17<<20 {
+		t.Fatalf("the table has %d bytes only", info.Size())
+	}
+	limitFiles(t, server, uint64(info.Size()))
+	s, err := b.process().Sync(t.Context(), load.RunStart{Command: "sync"})
+	if err == nil || s.Outcome == Done || s.LeftDue == 0 || s.Failed == 0 {
+		t.Errorf("disk full: %+v, %v", s, err)
+	}
+	t.Logf("disk full: %s, %v", s.Outcome, err)
+	if s.Failed > 2 {
+		t.Errorf("%d slices were tried on a full disk, want one for each worker", s.Failed)
+	}
+	if err := server.Restart(t.Context()); err != nil { // without the bound
+		t.Fatal(err)
+	}
+	b.exec(`DELETE FROM simusage.usage_hourly WHERE stream_id = 9`)
+	b.sync()
+	b.equal("total", "country", "sim", "sim_country")
+}
+
+// limitFiles starts a Postgres again with a bound on the size of its files. It has the bound from us, who have it for the
+// moment of the start only; tests beside this one do not notice, because it is larger than any file of theirs.
+func limitFiles(t *testing.T, server *pgtest.Server, size uint64) {
+	t.Helper()
+	var ours syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &ours); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: ours.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := server.Restart(t.Context())
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &ours); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

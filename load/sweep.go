@@ -19,13 +19,16 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 			err := tx.QueryRow(ctx, `UPDATE simusage.slice SET fence = fence + 1, walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL
 				WHERE id = (SELECT id FROM simusage.slice WHERE walk_started_at <= $1 AND (leased_by IS NULL OR lease_expires_at <= clock_timestamp())
 					ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-				RETURNING id`, now.Add(-maxWalkAge)).Scan(&w.ID)
+				RETURNING id, published_at IS NOT NULL`, now.Add(-maxWalkAge)).Scan(&w.ID, &w.published)
 			if err != nil {
 				return err
 			}
 			batch := &pgx.Batch{}
 			batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
 			batch.Queue(`DROP TABLE IF EXISTS ` + w.stage())
+			if w.published {
+				batch.Queue(abandonedSQL, w.ID) // of a slice that has nothing else, what was set aside is worth keeping
+			}
 			return tx.SendBatch(ctx, batch).Close()
 		})
 		switch {

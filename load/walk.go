@@ -54,6 +54,10 @@ func (w *Walk) Unnamed(l *List) bool { return w.Stream.FanOut != "" && l.No > 0 
 // begins anew.
 var ErrStageLost = errors.New("the stage was emptied by a crash of Postgres")
 
+// abandonedSQL lets what walks of a slice ($1) set aside go that were never published: the next one finds it again.
+const abandonedSQL = `DELETE FROM simusage.rejected r USING simusage.slice s
+	WHERE s.id = $1 AND r.slice_id = s.id AND (s.published_at IS NULL OR r.walk_started_at > s.checked_at)`
+
 // maxWalkAge bounds how long a walk may be gone on with. Beyond it the pages would tell of times too far apart.
 const maxWalkAge = 24 * time.Hour
 
@@ -78,7 +82,7 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 		}
 		batch := &pgx.Batch{}
 		// What an unfinished walk has set aside goes with it: this one meets the same records again.
-		batch.Queue(`DELETE FROM simusage.rejected r USING simusage.slice s WHERE s.id = $1 AND r.slice_id = s.id AND r.walk_started_at = s.walk_started_at`, w.ID)
+		batch.Queue(abandonedSQL, w.ID)
 		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, ask.Start, ask.End)
 		batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, $2)`, w.ID, w.Lists[0].Value)

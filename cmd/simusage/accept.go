@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"simusage/pipeline"
 )
 
 func (p *program) acceptCommand() *cobra.Command {
@@ -23,8 +21,8 @@ func (p *program) acceptCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")
 	cmd.Flags().StringArrayVar(&r.streams, "stream", nil, "only this `STREAM` of SIMUSAGE_STREAMS; may be given several times")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.withJob(cmd, nil, &r, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
-			n, err := j.Accept(ctx, want)
+		return p.withJob(cmd, nil, &r, func(ctx context.Context, j task) error {
+			n, err := j.Accept(ctx, j.want)
 			if err != nil {
 				return orStopped(ctx, err)
 			}

@@ -29,8 +29,8 @@ func (p *program) backfillCommand() *cobra.Command {
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.withJob(cmd, deadline, span, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
-			summary, _ := j.Backfill(ctx, start(cmd), want) // the summary holds the error
+		return p.withJob(cmd, deadline, span, func(ctx context.Context, j task) error {
+			summary, _ := j.Backfill(ctx, start(cmd), j.want) // the summary holds the error
 			return p.told(summary)
 		})
 	}

@@ -59,9 +59,16 @@ func hostname() string {
 	return name
 }
 
+// task is a job, ready to be done: with the range that it is for, and the configuration that it was made from.
+type task struct {
+	*pipeline.Job
+	want   pipeline.Range
+	config config
+}
+
 // withJob reads the configuration, the deadline (nil for none) and the range (nil for none), opens the warehouse, and does
 // the work. Whatever is wrong with the input is told before anything is opened.
-func (p *program) withJob(cmd *cobra.Command, deadline *string, r *span, do func(context.Context, *pipeline.Job, pipeline.Range) error) error {
+func (p *program) withJob(cmd *cobra.Command, deadline *string, r *span, do func(context.Context, task) error) error {
 	var limit time.Duration
 	var want pipeline.Range
 	var err error
@@ -86,7 +93,7 @@ func (p *program) withJob(cmd *cobra.Command, deadline *string, r *span, do func
 		return err
 	}
 	defer store.Close()
-	return do(ctx, p.job(store, c), want)
+	return do(ctx, task{p.job(store, c), want, c})
 }
 
 // job is the work as configured.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"simusage/pipeline"
 )
 
 func (p *program) namesCommand() *cobra.Command {
@@ -18,7 +16,7 @@ func (p *program) namesCommand() *cobra.Command {
 		Args:    noArguments,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.withJob(cmd, nil, nil, func(ctx context.Context, j *pipeline.Job, _ pipeline.Range) error {
+		return p.withJob(cmd, nil, nil, func(ctx context.Context, j task) error {
 			if err := j.Names(ctx); err != nil {
 				return orStopped(ctx, err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -10,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"simusage/load"
-	"simusage/pipeline"
 )
 
 func (p *program) planCommand() *cobra.Command {
@@ -26,32 +26,17 @@ func (p *program) planCommand() *cobra.Command {
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the command")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		limit, err := parseDeadline(*deadline)
-		if err != nil {
-			return err
+		r := span
+		if !span.given() {
+			r = nil // sync's range
 		}
-		c, err := p.config(p.source(cmd))
-		if err != nil {
-			return err
-		}
-		var want pipeline.Range
-		if span.given() {
-			if want, err = span.parse(c, p.now()); err != nil {
-				return err
+		return p.withJob(cmd, deadline, r, func(ctx context.Context, j task) error {
+			estimates, err := j.Estimate(ctx, j.want)
+			if err != nil {
+				return orStopped(ctx, err)
 			}
-		}
-		ctx, cancel := within(cmd.Context(), limit)
-		defer cancel()
-		store, err := p.open(ctx, c)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		estimates, err := p.job(store, c).Estimate(ctx, want)
-		if err != nil {
-			return orStopped(ctx, err)
-		}
-		return writePlan(p.stdout, estimates, c)
+			return writePlan(p.stdout, estimates, j.config)
+		})
 	}
 	return cmd
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"simusage/pipeline"
 )
 
 func (p *program) syncCommand() *cobra.Command {
@@ -20,7 +18,7 @@ func (p *program) syncCommand() *cobra.Command {
 	runFlags(cmd.Flags(), "cron")
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j *pipeline.Job, _ pipeline.Range) error {
+		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j task) error {
 			summary, _ := j.Sync(ctx, start(cmd)) // the summary holds the error
 			return p.told(summary)
 		})

@@ -28,9 +28,9 @@ func (p *program) verifyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.from, "from", "", "first `DATE`, 2026-01-31 or RFC 3339, UTC")
 	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.withJob(cmd, nil, &r, func(ctx context.Context, j *pipeline.Job, want pipeline.Range) error {
+		return p.withJob(cmd, nil, &r, func(ctx context.Context, j task) error {
 			var verdicts []pipeline.Verdict
-			err := j.Verify(ctx, want.Window, func(v pipeline.Verdict) { verdicts = append(verdicts, v) })
+			err := j.Verify(ctx, j.want.Window, func(v pipeline.Verdict) { verdicts = append(verdicts, v) })
 			if written := writeVerdicts(p.stdout, verdicts); err == nil {
 				err = written
 			}

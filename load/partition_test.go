@@ -80,7 +80,7 @@ func TestStatementsReadTheirMonthOnly(t *testing.T) {
 		return w.sql(string(b))
 	}
 	h.exec(`BEGIN`)
-	args := []any{st.ID, w.Ask.Start, w.Ask.End, w.ID}
+	args := []any{st.ID, w.Ask.Start, w.Ask.End, w.ID, st.ID, 1}
 	h.rows(text("publish/change.sql"), args[:3]...)
 	names, err := fs.Glob(publishSQL, "publish/*.sql")
 	if err != nil || len(names) < 8 {

@@ -60,7 +60,9 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 			return err
 		}
 		var before []byte
-		if err := tx.QueryRow(ctx, `SELECT digest FROM simusage.slice WHERE id = $1`, w.ID).Scan(&before); err != nil {
+		var remainder bool
+		err = tx.QueryRow(ctx, `SELECT digest, remainder IS NOT NULL FROM simusage.slice WHERE id = $1`, w.ID).Scan(&before, &remainder)
+		if err != nil {
 			return err
 		}
 		p.Unchanged = w.published && bytes.Equal(before, sum.bytes())
@@ -70,6 +72,11 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 			}
 			if err := w.write(ctx, tx, &p); err != nil {
 				return err
+			}
+			if remainder { // some of it may be among the rows by now
+				if err := w.s.clearRemainder(ctx, tx, w.Stream.Stream, w.ID); err != nil {
+					return err
+				}
 			}
 		}
 		after := sum.bytes()

@@ -90,23 +90,37 @@ func (r *run) work(ctx context.Context, want Range) error {
 	keeper.Go(func() { r.Store.KeepAlive(alive, r.summary.ID) })
 	defer keeper.Wait()
 	defer end()
-	for again := int64(1); again > 0; {
-		if err := r.walkAll(ctx, now); err != nil {
-			return err
-		}
-		due, _ := r.todo()
-		var err error
-		if again, err = r.Store.Doubt(ctx, due); err != nil {
-			return err
-		}
-		if again > 0 {
-			r.Log.Warn("slices do not agree with the total and are read again", "slices", again)
-		}
+	if err := r.prove(ctx, now); err != nil {
+		return err
 	}
 	if want.Window.Empty() {
 		r.refreshNames(ctx, now)
 	}
 	return r.feed(ctx)
+}
+
+// prove walks what is due until the slices agree with the total, or reading them again does not help any more; what only the
+// total has then is shown as a remainder.
+func (r *run) prove(ctx context.Context, now time.Time) error {
+	for {
+		if err := r.walkAll(ctx, now); err != nil {
+			return err
+		}
+		due, _ := r.todo()
+		again, err := r.Store.Doubt(ctx, due)
+		if err != nil {
+			return err
+		}
+		if again > 0 {
+			r.Log.Warn("slices do not agree with the total and are read again", "slices", again)
+			continue
+		}
+		n, err := r.Store.Remainders(ctx, due)
+		if n > 0 {
+			r.Log.Warn("usage that only the total has is shown without SIM and country", "slices", n)
+		}
+		return err
+	}
 }
 
 // account is a configured account as this run works with it.

@@ -69,6 +69,22 @@ func (s *DaySum) add(r load.DayRow) error {
 	return nil
 }
 
+// less is what o lacks of s, as a row without a name; false when that is nothing, or not of one currency.
+func (s DaySum) less(o DaySum) (load.DayRow, bool) {
+	r := load.DayRow{Upload: s.upload - o.upload, Download: s.download - o.download, Total: s.Bytes - o.Bytes}
+	if len(s.money) > 1 || min(r.Upload, r.Download, r.Total) < 0 || max(r.Upload, r.Download, r.Total) == 0 {
+		return r, false
+	}
+	for unit, amount := range s.money {
+		rest := new(big.Rat).Set(amount)
+		if other := o.money[unit]; other != nil {
+			rest.Sub(rest, other)
+		}
+		r.Unit, r.Billed = unit, rest.RatString()
+	}
+	return r, true
+}
+
 func (s DaySum) equal(o DaySum) bool {
 	return s.Rows == o.Rows && s.Bytes == o.Bytes && s.upload == o.upload && s.download == o.download && s.hash == o.hash && maps.Equal(s.Money, o.Money)
 }
@@ -114,18 +130,22 @@ func (j *Job) Verify(ctx context.Context, window extract.Window, tell func(Verdi
 		if err != nil {
 			return err
 		}
+		totals := make(map[extract.Filter]map[time.Time]DaySum)
 		for _, v := range verified {
 			i := slices.IndexFunc(feeds, func(f load.Feed) bool { return f.Family == v.family && f.Grain == "day" })
 			if i < 0 || len(streams) == 0 {
 				continue
 			}
 			ask := extract.Stream{Granularity: extract.Day, Group: v.group, Fixed: feeds[i].Stream.Fixed}
+			if totals[ask.Fixed] == nil {
+				totals[ask.Fixed] = make(map[time.Time]DaySum)
+			}
 			for _, slice := range ask.Slices(window) {
 				part := ask.Ask(slice.Intersect(window), j.Now())
 				if part.Empty() {
 					continue
 				}
-				n, err := j.compare(ctx, a, streams[0].Account, v.family, ask, part, tell)
+				n, err := j.compare(ctx, a, streams[0].Account, v.family, ask, part, totals[ask.Fixed], tell)
 				if err != nil {
 					return fmt.Errorf("verify %s_daily %s: %w", v.family, part, err)
 				}
@@ -139,8 +159,9 @@ func (j *Job) Verify(ctx context.Context, window extract.Window, tell func(Verdi
 	return nil
 }
 
-// compare does one list of the API and the same part of a view.
-func (j *Job) compare(ctx context.Context, a Account, account load.Account, family string, ask extract.Stream, part extract.Window, tell func(Verdict)) (unequal int, err error) {
+// compare does one list of the API and the same part of a view. totals are the sums of the days without a group: filled when
+// that is what is asked, and otherwise what the answer lacks of them is a row without a name, as the views have it.
+func (j *Job) compare(ctx context.Context, a Account, account load.Account, family string, ask extract.Stream, part extract.Window, totals map[time.Time]DaySum, tell func(Verdict)) (unequal int, err error) {
 	api, warehouse := make(map[time.Time]*DaySum), make(map[time.Time]*DaySum)
 	for day := part.Start; day.Before(part.End); day = day.AddDate(0, 0, 1) {
 		api[day], warehouse[day] = new(DaySum), new(DaySum)
@@ -153,6 +174,15 @@ func (j *Job) compare(ctx context.Context, a Account, account load.Account, fami
 			r := &page.Records[i]
 			row := load.DayRow{Key: r.Get(ask.Group), Upload: r.Upload, Download: r.Download, Total: r.Total, Billed: r.Billed, Unit: r.Unit}
 			if err := api[r.Start].add(row); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for day, sum := range api {
+		if ask.Group == extract.Total {
+			totals[day] = *sum
+		} else if rest, some := totals[day].less(*sum); some {
+			if err := sum.add(rest); err != nil {
 				return 0, err
 			}
 		}

@@ -1,6 +1,7 @@
 -- The hourly facts that readers see, a row a series and hour: of each family of views just the one stream that feeds it at
--- that time. unit_group keeps currencies apart in sums: usage that is not billed yet (no unit) goes with the account's own
--- currency, any other currency makes a row of its own.
+-- that time, and its remainder (usage that only the total has, see load/remainder.go). unit_group keeps currencies apart
+-- in sums: usage that is not billed yet (no unit) goes with the account's own currency, any other currency makes a row of
+-- its own.
 CREATE OR REPLACE VIEW simusage.usage_hour AS
 SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
     series.sim_sid, series.fleet_sid, series.network_sid, series.iso_country,
@@ -10,8 +11,9 @@ SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
     unsettled.since IS NULL OR f.period_start < unsettled.since AS settled
 FROM simusage.feed
 JOIN simusage.account ON account.id = feed.account_id
-JOIN simusage.usage_hourly f ON f.stream_id = feed.stream_id AND f.period_start >= feed.valid_from AND f.period_start < feed.valid_to
+JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
+JOIN simusage.usage_hourly f ON f.stream_id = part.id AND f.period_start >= feed.valid_from AND f.period_start < feed.valid_to
 JOIN simusage.series ON series.id = f.series_id
 JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
-LEFT JOIN simusage.unsettled ON unsettled.stream_id = f.stream_id
+LEFT JOIN simusage.unsettled ON unsettled.stream_id = feed.stream_id
 WHERE feed.grain = 'hour';

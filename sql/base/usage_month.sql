@@ -9,10 +9,11 @@ SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
     coalesce(month.settled, false) AS settled
 FROM simusage.feed
 JOIN simusage.account ON account.id = feed.account_id
-JOIN simusage.usage_daily f ON f.stream_id = feed.stream_id AND f.period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND f.period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
+JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
+JOIN simusage.usage_daily f ON f.stream_id = part.id AND f.period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND f.period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
 JOIN simusage.series ON series.id = f.series_id
 JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
-LEFT JOIN simusage.settled_month month ON month.stream_id = f.stream_id AND month.month = date_trunc('month', f.period_start::timestamp)::date
+LEFT JOIN simusage.settled_month month ON month.stream_id = feed.stream_id AND month.month = date_trunc('month', f.period_start::timestamp)::date
 WHERE feed.grain = 'month'
 UNION ALL
 SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
@@ -23,8 +24,9 @@ SELECT feed.family, account.id AS account_id, account.sid AS account_sid,
     coalesce(month.settled, false) AS settled
 FROM simusage.feed
 JOIN simusage.account ON account.id = feed.account_id
-JOIN simusage.usage_monthly f ON f.stream_id = feed.stream_id AND f.period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND f.period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
+JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
+JOIN simusage.usage_monthly f ON f.stream_id = part.id AND f.period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND f.period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
 JOIN simusage.series ON series.id = f.series_id
 JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
-LEFT JOIN simusage.settled_month month ON month.stream_id = f.stream_id AND month.month = date_trunc('month', f.period_start::timestamp)::date
+LEFT JOIN simusage.settled_month month ON month.stream_id = feed.stream_id AND month.month = date_trunc('month', f.period_start::timestamp)::date
 WHERE feed.grain = 'month';

@@ -2,7 +2,7 @@
 -- time; otherwise "reconciled" is NULL.
 CREATE OR REPLACE VIEW usage.reconciliation AS
 WITH slice_total AS (
-    SELECT slice.id, slice.stream_id, slice.window_start, slice.window_end, slice.covered_from, slice.covered_until, slice.published_at, slice.row_count,
+    SELECT slice.id, slice.stream_id, slice.window_start, slice.window_end, slice.covered_from, slice.covered_until, slice.published_at, slice.row_count, slice.remainder_size,
         coalesce(sum(s.data_upload), 0)::bigint AS data_upload, coalesce(sum(s.data_download), 0)::bigint AS data_download,
         coalesce(sum(s.data_total), 0)::bigint AS data_total,
         coalesce(sum(s.data_total_billed) FILTER (WHERE s.billed_unit_id IN (0, account.billed_unit_id)), 0) AS data_total_billed,
@@ -23,7 +23,7 @@ SELECT account.sid AS account_sid, account.name AS account, stream.name AS strea
     s.data_total_billed, t.data_total_billed AS total_billed, s.data_total_billed - t.data_total_billed AS difference_billed,
     nullif(unit.code, '') AS billed_unit,
     (s.data_upload, s.data_download, s.data_total) = (t.data_upload, t.data_download, t.data_total) AS reconciled,
-    s.billed AS billed_by_unit, t.billed AS total_billed_by_unit
+    s.billed AS billed_by_unit, t.billed AS total_billed_by_unit, s.remainder_size AS unattributed
 FROM slice_total s
 JOIN simusage.stream ON stream.id = s.stream_id AND stream.grouping <> 'total'
 JOIN simusage.account ON account.id = stream.account_id
@@ -56,3 +56,4 @@ COMMENT ON COLUMN usage.reconciliation.billed_unit IS 'The account''s currency (
 COMMENT ON COLUMN usage.reconciliation.reconciled IS 'Whether the bytes agree exactly; NULL while the total of the same time is not loaded.';
 COMMENT ON COLUMN usage.reconciliation.billed_by_unit IS 'Money of the slice by currency, {"USD": 1.5}: every currency, where the columns above show the account''s own.';
 COMMENT ON COLUMN usage.reconciliation.total_billed_by_unit IS 'Money by currency, as the total says.';
+COMMENT ON COLUMN usage.reconciliation.unattributed IS 'Bytes that only the total has and that the views show without SIM, fleet, network and country, so that their sums are the total''s.';

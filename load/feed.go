@@ -99,7 +99,8 @@ func bestFeed(streams []extract.Stream, family string, dims []extract.Dimension,
 	return best, nil
 }
 
-// feedRank is how well a stream's breakdown fits a family: 0 not at all.
+// feedRank is how well a stream's breakdown fits a family: 0 not at all. Best is the API's own answer to just that question,
+// and the least to read; all of them are held against the same total. To sum a breakdown by two dimensions comes second.
 func feedRank(s extract.Stream, dims []extract.Dimension) int {
 	has := s.Dimensions()
 	for _, d := range dims {
@@ -110,10 +111,10 @@ func feedRank(s extract.Stream, dims []extract.Dimension) int {
 	switch {
 	case len(dims) == 0 && len(has) > 0:
 		return 0 // a total is asked for, never summed: it is the measure of the others
-	case len(has) == 2 && slices.Contains(has, extract.Sim) && slices.Contains(has, extract.Country):
-		return 3
 	case len(has) == len(dims):
-		return 2
+		return 3
+	case slices.Contains(has, extract.Sim) && slices.Contains(has, extract.Country):
+		return 2 // most readers have it anyway
 	}
 	return 1
 }

@@ -19,7 +19,7 @@ func TestFeeds(t *testing.T) {
 	}{
 		{"", "", ""},
 		{"hour/total", "total *=hour/total", ""},
-		{"hour/total hour/country hour/sim@country", "total *=hour/total; country *=hour/sim@country; sim *=hour/sim@country; sim_country *=hour/sim@country", ""},
+		{"hour/total hour/country hour/sim@country", "total *=hour/total; country *=hour/country; sim *=hour/sim@country; sim_country *=hour/sim@country", ""},
 		{"hour/country@sim", "country *=hour/country@sim; sim *=hour/country@sim; sim_country *=hour/country@sim", ""},
 		{"hour/country hour/sim", "country *=hour/country; sim *=hour/sim", ""},
 		{"hour/sim@fleet hour/fleet", "sim *=hour/sim@fleet; fleet *=hour/fleet", ""},
@@ -33,7 +33,9 @@ func TestFeeds(t *testing.T) {
 		{"hour/sim:fleet=A hour/sim:fleet=B", "", "hour/sim:fleet=A and hour/sim:fleet=B would both narrow what the sim views show"},
 		{"hour/sim:fleet=A hour/sim:fleet=B hour/sim", "sim *=hour/sim", ""},
 		{"hour/sim hour/sim:fleet=A hour/sim:fleet=B", "sim *=hour/sim", ""},
-		{"hour/sim:fleet=A hour/sim:fleet=B hour/sim@country:fleet=C", "country *=hour/sim@country:fleet=C; sim *=hour/sim@country:fleet=C; sim_country *=hour/sim@country:fleet=C", ""},
+		{"hour/sim:fleet=A hour/sim:fleet=B hour/sim@country:fleet=C", "", "hour/sim:fleet=A and hour/sim:fleet=B would both narrow what the sim views show"},
+		{"hour/sim@country hour/sim", "country *=hour/sim@country; sim *=hour/sim; sim_country *=hour/sim@country", ""},
+		{"hour/sim@network hour/sim@country", "country *=hour/sim@country; sim *=hour/sim@country; sim_country *=hour/sim@country; network *=hour/sim@network", ""},
 		{"hour/sim:fleet=A day/sim", "sim hour=hour/sim:fleet=A; sim day=day/sim; sim month=day/sim", ""},
 		{"hour/sim:fleet=A day/sim:fleet=B", "sim *=hour/sim:fleet=A", ""},
 	}

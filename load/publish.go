@@ -83,7 +83,7 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 		if p.Duplicates != 0 {
 			after = nil // equal sums of records would not mean equal slices: compare row by row the next time
 		}
-		return w.finish(ctx, tx, settled, after)
+		return w.finish(ctx, tx, settled, after, p.Unchanged)
 	})
 	if err != nil {
 		return Published{}, fmt.Errorf("publish %s: %w", w.Name(), err)
@@ -165,7 +165,7 @@ func (w *Walk) sum(ctx context.Context, tx pgx.Tx, p *Published) error {
 
 // finish ends the walk: the slice is published, its stage and checkpoint go, the lease ends. A walk that asked for less
 // than is published (its run began earlier, or the wall has moved) leaves the rest as it is, and no digest of the whole.
-func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte) error {
+func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte, unchanged bool) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`UPDATE simusage.slice SET published_at = now(), checked_at = $2, settled = $3, list_count = $5,
 			digest = CASE WHEN covered_from < $6 OR covered_until > $7 THEN NULL ELSE $4::bytea END,
@@ -173,8 +173,9 @@ func (w *Walk) finish(ctx context.Context, tx pgx.Tx, settled bool, after []byte
 			row_count = (SELECT coalesce(sum(row_count), 0) FROM simusage.slice_sum WHERE slice_id = $1),
 			walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL,
 			failures = 0, failed_at = NULL, last_error = NULL,
+			rolled_up_for = CASE WHEN $8 AND rolled_up_for = published_at THEN now() ELSE rolled_up_for END,
 			held_at = NULL, held_digest = NULL, held_rows = NULL, held_bytes = NULL, accepted = false, doubted = false
-		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End)
+		WHERE id = $1`, w.ID, w.Started, settled, after, len(w.Lists), w.Ask.Start, w.Ask.End, unchanged)
 	w.replaceRejected(batch)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err

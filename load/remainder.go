@@ -96,7 +96,7 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, w.sql(`UPDATE simusage.slice SET remainder = $4,
+		_, err = tx.Exec(ctx, w.sql(`UPDATE simusage.slice SET remainder = $4, rolled_up_for = NULL,
 				remainder_size = (SELECT coalesce(sum(data_total), 0) FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3)
 			WHERE id = $5`), pgx.QueryExecModeSimpleProtocol, of, w.Window.Start, w.Window.End, *r.Wanted, r.ID)
 		return err
@@ -131,6 +131,6 @@ func (s *Store) clearRemainder(ctx context.Context, tx pgx.Tx, x extract.Stream,
 	if x.Granularity == extract.Hour {
 		batch.Queue(`DELETE FROM simusage.usage_daily`+of+`AND f.period_start = (s.window_start AT TIME ZONE 'UTC')::date`, slice)
 	}
-	batch.Queue(`UPDATE simusage.slice SET remainder = NULL, remainder_size = 0 WHERE id = $1`, slice)
+	batch.Queue(`UPDATE simusage.slice SET remainder = NULL, remainder_size = 0, rolled_up_for = NULL WHERE id = $1`, slice)
 	return tx.SendBatch(ctx, batch).Close()
 }

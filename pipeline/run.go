@@ -93,6 +93,11 @@ func (r *run) work(ctx context.Context, want Range) error {
 	if err := r.prove(ctx, now); err != nil {
 		return err
 	}
+	if n, err := r.Store.RollUp(ctx, r.want.Streams); err != nil {
+		return err
+	} else if n > 0 {
+		r.Log.Info("months rolled up", "months", n)
+	}
 	if want.Window.Empty() {
 		r.refreshNames(ctx, now)
 	}

@@ -3,12 +3,12 @@ CREATE OR REPLACE VIEW usage.country_monthly AS
 SELECT u.account_sid, u.iso_country, country.name AS country_name, u.month,
     u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
 FROM (
-    SELECT account_id, account_sid, iso_country, date_trunc('month', period_start)::date AS month,
+    SELECT account_id, account_sid, iso_country, period_start AS month,
         sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
         sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
     FROM simusage.usage_month
     WHERE family = 'country'
-    GROUP BY account_id, account_sid, iso_country, date_trunc('month', period_start)::date, unit_group
+    GROUP BY account_id, account_sid, iso_country, period_start, unit_group
 ) u
 LEFT JOIN simusage.country ON country.iso_country = u.iso_country;
 

@@ -3,12 +3,12 @@ CREATE OR REPLACE VIEW usage.sim_monthly AS
 SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, u.month,
     u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
 FROM (
-    SELECT account_id, account_sid, sim_sid, date_trunc('month', period_start)::date AS month,
+    SELECT account_id, account_sid, sim_sid, period_start AS month,
         sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
         sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
     FROM simusage.usage_month
     WHERE family = 'sim'
-    GROUP BY account_id, account_sid, sim_sid, date_trunc('month', period_start)::date, unit_group
+    GROUP BY account_id, account_sid, sim_sid, period_start, unit_group
 ) u
 LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid;
 

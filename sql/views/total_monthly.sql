@@ -3,12 +3,12 @@ CREATE OR REPLACE VIEW usage.total_monthly AS
 SELECT u.account_sid, u.month,
     u.data_upload, u.data_download, u.data_total, u.data_total_billed, u.billed_unit, u.settled
 FROM (
-    SELECT account_id, account_sid, date_trunc('month', period_start)::date AS month,
+    SELECT account_id, account_sid, period_start AS month,
         sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
         sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit, bool_and(settled) AS settled
     FROM simusage.usage_month
     WHERE family = 'total'
-    GROUP BY account_id, account_sid, date_trunc('month', period_start)::date, unit_group
+    GROUP BY account_id, account_sid, period_start, unit_group
 ) u;
 
 COMMENT ON VIEW usage.total_monthly IS 'Usage of the whole account by month, without any breakdown. One row for each account, month; a second one only where a second currency was billed.';

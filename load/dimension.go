@@ -150,10 +150,13 @@ func (n *Names) Publish(ctx context.Context) error {
 	return nil
 }
 
-// Abandon gives the claim back, so that the next run may try.
-func (n *Names) Abandon(ctx context.Context) error {
+// Fail gives the claim back, so that the next run may try, and notes what the refused page has told.
+func (n *Names) Fail(ctx context.Context, why error) error {
 	_, err := n.s.pool.Exec(ctx, `UPDATE simusage.account SET names_claimed_until = NULL WHERE id = $1 AND names_fence = $2`, n.account.ID, n.fence)
-	return err
+	if err != nil {
+		return fmt.Errorf("give the names back: %w", err)
+	}
+	return n.s.driftOf(ctx, n.account, why)
 }
 
 func (n *Names) exec(ctx context.Context, q querier, name string, args ...any) error {

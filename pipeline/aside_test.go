@@ -164,3 +164,30 @@ func TestDriftIsToldOnce(t *testing.T) {
 		t.Errorf("SIMs, with a status, with a fleet: %s", n)
 	}
 }
+
+// Where the field that is renamed is the one that was asked for, each page is refused, and never loaded: what explains it
+// is stored all the same, and told once.
+func TestDriftOfRefusedPagesIsToldOnce(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 34}, fakeapi.Options{})
+	b.streams, b.since = parseStreams(t, "hour/sim"), at("2026-03-09") // no stream whose pages have drift and are taken in
+	b.renames("UsageRecords", "sim_sid", "sim")
+	var log warnings
+	for range 2 {
+		_, err := b.recorded(&log).Sync(t.Context(), load.RunStart{Command: "sync"})
+		if err == nil || !strings.Contains(err.Error(), "missing usage_records.sim_sid") {
+			t.Fatalf("a sync of pages without a SIM: %v", err)
+		}
+		b.clock.Advance(2 * time.Hour)
+	}
+	b.drifts(&log, "usage_records missing sim_sid", "usage_records new sim")
+
+	b.api.ClearFaults()
+	b.renames("Sims", "sid", "id")
+	for range 2 {
+		b.clock.Advance(time.Second)
+		if err := b.recorded(&log).Names(t.Context()); err == nil || !strings.Contains(err.Error(), "missing sims.sid") {
+			t.Fatalf("a reading of SIMs without SIDs: %v", err)
+		}
+	}
+	b.drifts(&log, "usage_records missing sim_sid", "usage_records new sim", "sims missing sid", "sims new id")
+}

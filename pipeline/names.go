@@ -51,8 +51,8 @@ func (j *Job) names(ctx context.Context, account load.Account, client *extract.C
 	if err != nil {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if abandoned := n.Abandon(back); abandoned != nil {
-			j.Log.Warn("names not given back; the claim runs out by itself", "error", abandoned)
+		if failed := n.Fail(back, err); failed != nil {
+			j.Log.Warn("failure of the names not noted; the claim runs out by itself", "error", failed)
 		}
 		return err
 	}

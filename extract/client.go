@@ -168,47 +168,50 @@ func (c Config) withDefaults() Config {
 
 // Pages walks a list from its first page, or behind the page whose Next the cursor is. It ends with the last page or
 // with the first error. A page, with all in it, is valid until the next one is asked for.
-func (c *Client) Pages(ctx context.Context, q Query, cursor string) iter.Seq2[*Page, error] {
-	return func(yield func(*Page, error) bool) {
+func (c *Client) Pages(ctx context.Context, q Query, cursor string) iter.Seq2[*Page[Record], error] {
+	l := list{base: c.at("UsageRecords"), size: c.size, most: c.config.Provider.PageSize}
+	l.first = func(size int) (string, int) {
+		q := q
+		if q.PageSize == 0 || q.PageSize > size {
+			q.PageSize = size
+		}
+		return q.Encode(), q.PageSize
+	}
+	walked := pages(ctx, c, l, cursor, func(d *decoder, limit int) (*Page[Record], error) {
+		return d.decode(question{Query: q, limit: limit})
+	})
+	return func(yield func(*Page[Record], error) bool) {
 		if err := q.check(); err != nil {
 			yield(nil, err)
 			return
 		}
-		var page *Page
-		l := list{base: c.at("UsageRecords"), size: c.size, most: c.config.Provider.PageSize}
-		l.first = func(size int) (string, int) {
-			q := q
-			if q.PageSize == 0 || q.PageSize > size {
-				q.PageSize = size
-			}
-			return q.Encode(), q.PageSize
-		}
+		walked(yield)
+	}
+}
+
+// pages walks a list of any kind, whose pages read makes of what the decoder holds.
+func pages[T any](ctx context.Context, c *Client, l list, cursor string, read func(d *decoder, limit int) (*Page[T], error)) iter.Seq2[*Page[T], error] {
+	return func(yield func(*Page[T], error) bool) {
+		var page *Page[T]
 		l.read = func(d *decoder, limit int) (records int, next string, err error) {
-			if page, err = d.decode(question{Query: q, limit: limit}); err != nil {
+			if page, err = read(d, limit); err != nil {
 				return 0, "", err
 			}
 			return len(page.Records), page.Next, nil
 		}
-		for err := range c.pages(ctx, l, cursor) {
-			if !yield(page, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// pages walks a list of any kind; each turn is a page that was read, or the error that ends the walk.
-func (c *Client) pages(ctx context.Context, l list, cursor string) iter.Seq[error] {
-	return func(yield func(error) bool) {
 		w := c.walk(l)
 		defer w.end()
 		if err := w.begin(cursor); err != nil {
-			yield(err)
+			yield(nil, err)
 			return
 		}
 		for more := true; more; {
 			var err error
-			if more, err = w.next(ctx); !yield(err) || err != nil {
+			if more, err = w.next(ctx); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(page, nil) {
 				return
 			}
 		}

@@ -28,7 +28,7 @@ type decoder struct {
 	unzip  *gzip.Reader
 	parser fastjson.Parser
 
-	page       Page
+	page       Page[Record]
 	row        row
 	money      []byte // the literal text of numbers that are kept
 	literal    []byte // of the number at hand
@@ -36,10 +36,12 @@ type decoder struct {
 	kind       string // media type of the body
 	rejected   []int  // positions of the rejected records
 
-	seen, expected fieldSet // of the page
+	drift                      []Drift
+	answer, meta, record, part sight
+	holder                     string // the field of a record that holds the part
 
-	// Method values, made once: making one for each record would be its only allocation.
-	onField, onPeriod, onMeta, onAnswer func(key []byte, v *fastjson.Value)
+	// Made once: making one for each record would be its only allocation.
+	onAnswer, onMeta, onField, onBound, onName, onPart func(key []byte, v *fastjson.Value)
 }
 
 // row is the record at hand.
@@ -53,7 +55,10 @@ type row struct {
 
 func newDecoder() *decoder {
 	d := new(decoder)
-	d.onField, d.onPeriod, d.onMeta, d.onAnswer = d.field, d.bound, d.metaField, d.answerField
+	d.onAnswer = func(key []byte, _ *fastjson.Value) { d.see(&d.answer, key) }
+	d.onMeta = func(key []byte, _ *fastjson.Value) { d.see(&d.meta, key) }
+	d.onPart = func(key []byte, _ *fastjson.Value) { d.see(&d.part, key) }
+	d.onField, d.onBound, d.onName = d.field, d.bound, d.nameField
 	return d
 }
 
@@ -65,44 +70,60 @@ func (r *row) reject(reason string) {
 }
 
 // decode reads the body as the answer to q.
-func (d *decoder) decode(q question) (*Page, error) {
-	root, err := d.parse()
+func (d *decoder) decode(q question) (*Page[Record], error) {
+	list, meta, err := d.open(&usageList, q.limit)
 	if err != nil {
 		return nil, err
 	}
-	list, meta := root.Get("usage_records"), root.Get("meta")
-	if list == nil || list.Type() != fastjson.TypeArray {
-		return nil, fmt.Errorf("%w: it has no list usage_records", ErrAnswer)
-	}
-	if meta == nil || meta.Type() != fastjson.TypeObject {
-		return nil, fmt.Errorf("%w: it has no meta, so no telling whether the list goes on", ErrAnswer)
-	}
-	rows := list.GetArray()
-	if len(rows) > q.limit {
-		return nil, fmt.Errorf("%w: %d records on a page of %d: PageSize was ignored", ErrAnswer, len(rows), q.limit)
-	}
 	d.reset()
-	root.GetObject().Visit(d.onAnswer)
-	meta.GetObject().Visit(d.onMeta)
 	check := inspection{question: q}
-	for i, v := range rows {
+	for i, v := range list.GetArray() { // to the end, also of a page that is refused: a field is missing if no record has it
 		d.decodeRow(v)
-		if err := check.row(&d.row); err != nil {
-			return nil, d.condemned(err)
+		if err == nil {
+			err = check.row(&d.row)
 		}
 		d.keep(i)
 	}
-	if err := check.page(); err != nil {
-		return nil, d.condemned(err)
+	if err == nil {
+		err = check.page()
+	}
+	if err != nil {
+		return nil, err
 	}
 	if d.page.Next, err = nextOf(meta); err != nil {
 		return nil, err
 	}
-	d.missing()
+	d.page.Drift = d.told()
 	for at, raw := range rawRows(d.body.Bytes(), d.rejected) {
 		d.page.Rejected[at].Raw = raw
 	}
 	return &d.page, nil
+}
+
+// open reads what answers of all kinds have around their records: a list of at most limit of them, and meta, which says
+// where it goes on. An answer that has neither is none of the API's, and its fields are nobody's drift.
+func (d *decoder) open(k *kind, limit int) (list, meta *fastjson.Value, err error) {
+	d.expect(k)
+	root, err := d.parse()
+	if err != nil {
+		return nil, nil, err
+	}
+	key := k.record.resource
+	list, meta = root.Get(key), root.Get("meta")
+	if list != nil || meta != nil {
+		d.answer.look(root, d.onAnswer)
+	}
+	if list == nil || list.Type() != fastjson.TypeArray {
+		return nil, nil, fmt.Errorf("%w: it has no list %s", ErrAnswer, key)
+	}
+	if meta == nil || meta.Type() != fastjson.TypeObject {
+		return nil, nil, fmt.Errorf("%w: it has no meta, so no telling whether the list goes on", ErrAnswer)
+	}
+	d.meta.look(meta, d.onMeta)
+	if n := len(list.GetArray()); n > limit {
+		return nil, nil, fmt.Errorf("%w: %d records on a page of %d: PageSize was ignored", ErrAnswer, n, limit)
+	}
+	return list, meta, nil
 }
 
 // parse checks the syntax strictly: the parser alone lets through what its lazy reading never looks at. It goes
@@ -125,8 +146,6 @@ func (d *decoder) reset() {
 	d.page.Records = d.page.Records[:0]
 	d.page.Rejected = nil
 	d.page.Mismatched = 0
-	d.page.Drift = d.page.Drift[:0]
-	d.seen, d.expected = 0, metaFields
 	d.money = d.money[:0]
 	d.start, d.end = moment{}, moment{}
 	d.rejected = d.rejected[:0]
@@ -140,8 +159,7 @@ func (d *decoder) decodeRow(v *fastjson.Value) {
 		r.reject("not an object")
 		return
 	}
-	d.expected |= recordFields
-	v.GetObject().Visit(d.onField)
+	d.record.look(v, d.onField)
 	switch {
 	case !r.total:
 		r.reject("no data_total")
@@ -170,61 +188,45 @@ func (d *decoder) keep(i int) {
 
 // field reads one field of the row at hand.
 func (d *decoder) field(key []byte, v *fastjson.Value) {
+	if !d.see(&d.record, key) {
+		return
+	}
 	r := &d.row
 	switch string(key) {
 	case "account_sid":
-		d.seen |= hasAccountSID
 		r.record.AccountSID = d.name(v, longestSID, "account_sid is no SID")
 	case "sim_sid":
-		d.seen |= hasSimSID
 		r.record.SimSID = d.name(v, longestSID, "sim_sid is no SID")
 	case "fleet_sid":
-		d.seen |= hasFleetSID
 		r.record.FleetSID = d.name(v, longestSID, "fleet_sid is no SID")
 	case "network_sid":
-		d.seen |= hasNetworkSID
 		r.record.NetworkSID = d.name(v, longestSID, "network_sid is no SID")
 	case "iso_country":
-		d.seen |= hasIsoCountry
 		r.record.IsoCountry = upper(d.name(v, longestCode, "iso_country is no country code"))
 	case "billed_unit":
-		d.seen |= hasUnit
 		r.record.Unit = d.name(v, longestCode, "billed_unit is no currency")
 	case "data_total":
-		d.seen |= hasTotal
 		r.record.Total, r.total = d.bytes(v, "data_total is no whole number of bytes")
 	case "data_upload":
-		d.seen |= hasUpload
 		r.record.Upload, r.upload = d.bytes(v, "data_upload is no whole number of bytes")
 	case "data_download":
-		d.seen |= hasDownload
 		r.record.Download, r.download = d.bytes(v, "data_download is no whole number of bytes")
 	case "data_total_billed":
-		d.seen |= hasBilled
 		r.record.Billed = d.amount(v)
 	case "period":
-		d.seen |= hasPeriod
-		if v.Type() == fastjson.TypeObject {
-			d.expected |= periodFields
-			v.GetObject().Visit(d.onPeriod)
-			r.period = !r.record.Start.IsZero() && !r.end.IsZero()
-		}
-	default:
-		d.unknown(inRecords, key)
+		d.part.look(v, d.onBound)
+		r.period = !r.record.Start.IsZero() && !r.end.IsZero()
 	}
 }
 
 // bound reads one end of the period of the row at hand.
 func (d *decoder) bound(key []byte, v *fastjson.Value) {
+	d.see(&d.part, key)
 	switch string(key) {
 	case "start_time":
-		d.seen |= hasStart
 		d.row.record.Start = d.start.read(v)
 	case "end_time":
-		d.seen |= hasEnd
 		d.row.end = d.end.read(v)
-	default:
-		d.unknown(inPeriod, key)
 	}
 }
 

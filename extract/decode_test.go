@@ -12,7 +12,7 @@ import (
 )
 
 // page decodes a body as the answer to q, on a page of 10 unless q says otherwise.
-func decodePage(q Query, body string) (*Page, error) {
+func decodePage(q Query, body string) (*Page[Record], error) {
 	d := newDecoder()
 	d.body.WriteString(body)
 	limit := q.PageSize

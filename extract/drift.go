@@ -2,6 +2,7 @@ package extract
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,10 +17,14 @@ import (
 //
 // The check is a bit for each known field, set while the record is read, and one comparison a page. An API that makes up
 // a new name for every record gets no more than mostDrift of them through.
+//
+// What a page that is handed out has told goes along with it; what a refused one has told goes along with the error: it
+// may well be why.
 
 // Drift is a field of the API's answers that is new, or missing.
 type Drift struct {
-	// Resource is where in the answer: usage_records, usage_records.period, meta, or answer for the object around them.
+	// Resource is where in the answer: the list (usage_records, sims, fleets, networks), an object in its records
+	// (usage_records.period, networks.identifiers), meta, or answer for the object around them.
 	Resource string
 
 	// Field is the name of the field, printable text of at most 64 bytes.
@@ -39,133 +44,106 @@ func (f Drift) Kind() string {
 
 func (f Drift) String() string { return f.Kind() + " " + f.Resource + "." + f.Field }
 
+// DriftError is an answer that is refused, and has fields that are not as they are known.
+type DriftError struct {
+	Err   error
+	Drift []Drift
+}
+
+// Error is why the answer is refused, with the first of the fields: where sim_sid was renamed, no record has a SIM, and
+// the reason is not that Group was ignored.
+func (e *DriftError) Error() string {
+	var fields []string
+	for _, f := range e.Drift[:min(len(e.Drift), 10)] {
+		fields = append(fields, f.String())
+	}
+	return fmt.Sprintf("%s; but its fields are not as they are known: %s", e.Err, strings.Join(fields, ", "))
+}
+
+func (e *DriftError) Unwrap() error { return e.Err }
+
 const (
 	mostDrift    = 100 // of one page
 	longestField = 64  // bytes of a field's name
 )
 
-const (
-	inRecords = "usage_records"
-	inPeriod  = "usage_records.period"
-	inMeta    = "meta"
-	inAnswer  = "answer"
-)
-
-// fieldSet is a set of known fields.
-type fieldSet uint32
-
-const (
-	hasAccountSID fieldSet = 1 << iota
-	hasSimSID
-	hasFleetSID
-	hasNetworkSID
-	hasIsoCountry
-	hasPeriod
-	hasUpload
-	hasDownload
-	hasTotal
-	hasBilled
-	hasUnit
-	hasStart
-	hasEnd
-	hasFirstPage
-	hasKey
-	hasNextPage
-	hasPage
-	hasPageSize
-	hasPreviousPage
-	hasURL
-)
-
-const (
-	recordFields = hasUnit<<1 - hasAccountSID
-	periodFields = hasStart | hasEnd
-	metaFields   = hasURL<<1 - hasFirstPage
-)
-
-// known are the known fields, in the order of their bits.
-func known() [20]Drift {
-	return [...]Drift{
-		{Resource: inRecords, Field: "account_sid"}, {Resource: inRecords, Field: "sim_sid"}, {Resource: inRecords, Field: "fleet_sid"},
-		{Resource: inRecords, Field: "network_sid"}, {Resource: inRecords, Field: "iso_country"}, {Resource: inRecords, Field: "period"},
-		{Resource: inRecords, Field: "data_upload"}, {Resource: inRecords, Field: "data_download"}, {Resource: inRecords, Field: "data_total"},
-		{Resource: inRecords, Field: "data_total_billed"}, {Resource: inRecords, Field: "billed_unit"},
-		{Resource: inPeriod, Field: "start_time"}, {Resource: inPeriod, Field: "end_time"},
-		{Resource: inMeta, Field: "first_page_url"}, {Resource: inMeta, Field: "key"}, {Resource: inMeta, Field: "next_page_url"},
-		{Resource: inMeta, Field: "page"}, {Resource: inMeta, Field: "page_size"}, {Resource: inMeta, Field: "previous_page_url"}, {Resource: inMeta, Field: "url"},
-	}
+// sight is what a page shows of one kind of object.
+type sight struct {
+	shape
+	met  bool   // whether the page has such an object: one without tells nothing about the fields
+	seen uint64 // a bit for each field
+	next int    // the field that is expected now, because objects mostly have their fields in one order
 }
 
-// missing adds the fields that no part of the page has had. A page without records tells nothing about their fields.
-func (d *decoder) missing() {
-	absent := d.expected &^ d.seen
-	if absent == 0 {
-		return
-	}
-	for i, f := range known() {
-		if absent&(1<<i) != 0 {
-			f.Missing = true
-			d.page.Drift = append(d.page.Drift, f)
+// has says whether a field is known, and notes that it is there.
+func (s *sight) has(key []byte) bool {
+	for range s.fields {
+		i := s.next
+		if s.next++; s.next == len(s.fields) {
+			s.next = 0
+		}
+		if s.fields[i] == string(key) {
+			s.seen |= 1 << i
+			return true
 		}
 	}
+	return false
 }
 
-// unknown adds a field that is not known, once.
-func (d *decoder) unknown(resource string, key []byte) {
+// look shows each field of an object to visit; what is no object has none.
+func (s *sight) look(v *fastjson.Value, visit func(key []byte, v *fastjson.Value)) {
+	if v.Type() == fastjson.TypeObject {
+		s.met, s.next = true, 0
+		v.GetObject().Visit(visit)
+	}
+}
+
+// expect begins a page of a kind of list.
+func (d *decoder) expect(k *kind) {
+	d.drift = d.drift[:0]
+	d.answer, d.meta, d.record, d.part, d.holder = sight{shape: k.answer}, sight{shape: metaObject}, sight{shape: k.record}, sight{shape: k.part}, k.holder
+}
+
+// see says whether a field is known. One that is not is drift, once.
+func (d *decoder) see(s *sight, key []byte) bool {
+	if s.has(key) {
+		return true
+	}
 	field := fieldName(key)
-	for i := range d.page.Drift {
-		if f := &d.page.Drift[i]; f.Field == field && f.Resource == resource {
-			return
+	for i := range d.drift {
+		if f := &d.drift[i]; f.Field == field && f.Resource == s.resource {
+			return false
 		}
 	}
-	if len(d.page.Drift) < mostDrift {
-		d.page.Drift = append(d.page.Drift, Drift{Resource: resource, Field: field})
+	if len(d.drift) < mostDrift {
+		d.drift = append(d.drift, Drift{Resource: s.resource, Field: field})
 	}
+	return false
 }
 
-// condemned is why a page is refused, with the drift that it has: where sim_sid was renamed, no record has a SIM, and the
-// reason is not that Group was ignored.
-func (d *decoder) condemned(err error) error {
-	d.missing()
-	var fields []string
-	for _, f := range d.page.Drift[:min(len(d.page.Drift), 10)] {
-		fields = append(fields, f.String())
+// told is all drift of the page, with the fields that no object of their kind has had.
+func (d *decoder) told() []Drift {
+	for _, s := range []*sight{&d.record, &d.part, &d.meta, &d.answer} {
+		for i, field := range s.fields {
+			if s.met && s.seen&(1<<i) == 0 {
+				s.seen |= 1 << i // missing once, however often this is asked
+				d.drift = append(d.drift, Drift{Resource: s.resource, Field: field, Missing: true})
+			}
+		}
 	}
-	if len(fields) == 0 {
+	return d.drift
+}
+
+// condemned is why the page is refused, with the drift that it has. Its text is copied: an error outlives the page.
+func (d *decoder) condemned(err error) error {
+	drift := slices.Clone(d.told())
+	if len(drift) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; but its fields are not as they are known: %s", err, strings.Join(fields, ", "))
-}
-
-// answerField reads one field of the object around everything.
-func (d *decoder) answerField(key []byte, _ *fastjson.Value) {
-	switch string(key) {
-	case "usage_records", "meta":
-	default:
-		d.unknown(inAnswer, key)
+	for i := range drift {
+		drift[i].Field = strings.Clone(drift[i].Field)
 	}
-}
-
-// metaField reads one field of meta. What it holds is of use in next_page_url and url only.
-func (d *decoder) metaField(key []byte, _ *fastjson.Value) {
-	switch string(key) {
-	case "first_page_url":
-		d.seen |= hasFirstPage
-	case "key":
-		d.seen |= hasKey
-	case "next_page_url":
-		d.seen |= hasNextPage
-	case "page":
-		d.seen |= hasPage
-	case "page_size":
-		d.seen |= hasPageSize
-	case "previous_page_url":
-		d.seen |= hasPreviousPage
-	case "url":
-		d.seen |= hasURL
-	default:
-		d.unknown(inMeta, key)
-	}
+	return &DriftError{Err: err, Drift: drift}
 }
 
 // fieldName is the name of a field as it may be stored and shown: the vendor's own text, unless that is long or odd.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/valyala/fastjson"
 )
 
 // Usage records name SIMs, fleets and networks by SID only. What they are called stands in three other lists, which
@@ -52,60 +54,56 @@ type Identifier struct {
 }
 
 // Sims reads the list of all SIMs of the account, a page a turn.
-func (c *Client) Sims(ctx context.Context) iter.Seq2[[]SimName, error] {
-	return names[SimName](ctx, c, "Sims", "sims")
+func (c *Client) Sims(ctx context.Context) iter.Seq2[*Page[SimName], error] {
+	return names[SimName](ctx, c, "Sims", &simList)
 }
 
 // Fleets reads the list of all fleets of the account, a page a turn.
-func (c *Client) Fleets(ctx context.Context) iter.Seq2[[]FleetName, error] {
-	return names[FleetName](ctx, c, "Fleets", "fleets")
+func (c *Client) Fleets(ctx context.Context) iter.Seq2[*Page[FleetName], error] {
+	return names[FleetName](ctx, c, "Fleets", &fleetList)
 }
 
 // Networks reads the list of all networks, a page a turn.
-func (c *Client) Networks(ctx context.Context) iter.Seq2[[]NetworkName, error] {
-	return names[NetworkName](ctx, c, "Networks", "networks")
+func (c *Client) Networks(ctx context.Context) iter.Seq2[*Page[NetworkName], error] {
+	return names[NetworkName](ctx, c, "Networks", &networkList)
 }
 
 // names walks one of the three lists. Null and absent fields are empty.
-func names[T any](ctx context.Context, c *Client, resource, key string) iter.Seq2[[]T, error] {
-	return func(yield func([]T, error) bool) {
-		var rows []T
-		l := list{base: c.at(resource), size: c.names, most: c.names.most}
-		l.first = func(size int) (string, int) { return "PageSize=" + strconv.Itoa(size), size }
-		l.read = func(d *decoder, limit int) (int, string, error) {
-			var next string
-			var err error
-			rows, next, err = readNames[T](d, key, limit)
-			return len(rows), next, err
-		}
-		for err := range c.pages(ctx, l, "") {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(rows, nil) {
-				return
-			}
-		}
-	}
+func names[T any](ctx context.Context, c *Client, resource string, k *kind) iter.Seq2[*Page[T], error] {
+	l := list{base: c.at(resource), size: c.names, most: c.names.most}
+	l.first = func(size int) (string, int) { return "PageSize=" + strconv.Itoa(size), size }
+	return pages(ctx, c, l, "", func(d *decoder, limit int) (*Page[T], error) { return readNames[T](d, k, limit) })
 }
 
-func readNames[T any](d *decoder, key string, limit int) ([]T, string, error) {
-	root, err := d.parse()
+func readNames[T any](d *decoder, k *kind, limit int) (*Page[T], error) {
+	list, meta, err := d.open(k, limit)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	list, meta := root.Get(key), root.Get("meta")
-	if list == nil || meta == nil {
-		return nil, "", fmt.Errorf("%w: it has no list %s, or no meta", ErrAnswer, key)
+	for _, v := range list.GetArray() {
+		d.record.look(v, d.onName)
+		if len(v.GetStringBytes("sid")) == 0 { // a name of nothing; and if all SIDs went away, all that are stored would look gone
+			err = fmt.Errorf("%w: %s without a sid", ErrAnswer, k.record.resource)
+		}
 	}
-	var rows []T
-	if err := json.Unmarshal(list.MarshalTo(nil), &rows); err != nil {
-		return nil, "", fmt.Errorf("%w: %s cannot be read: %s", ErrAnswer, key, strings.TrimPrefix(err.Error(), "json: "))
+	if err != nil {
+		return nil, err
 	}
-	if len(rows) > limit {
-		return nil, "", fmt.Errorf("%w: %d %s on a page of %d: PageSize was ignored", ErrAnswer, len(rows), key, limit)
+	page := new(Page[T])
+	if err := json.Unmarshal(list.MarshalTo(nil), &page.Records); err != nil {
+		return nil, fmt.Errorf("%w: %s cannot be read: %s", ErrAnswer, k.record.resource, strings.TrimPrefix(err.Error(), "json: "))
 	}
-	next, err := nextOf(meta)
-	return rows, next, err
+	page.Next, err = nextOf(meta)
+	page.Drift = d.told()
+	return page, err
+}
+
+// nameField looks at one field of a name, and into it if it holds objects.
+func (d *decoder) nameField(key []byte, v *fastjson.Value) {
+	if !d.see(&d.record, key) || string(key) != d.holder {
+		return
+	}
+	for _, part := range v.GetArray() {
+		d.part.look(part, d.onPart)
+	}
 }

@@ -80,15 +80,19 @@ func TestNamesThatAreNone(t *testing.T) {
 	}
 }
 
-func gather[T any](t *testing.T, pages iter.Seq2[[]T, error]) []T {
+// gather reads a list whose fields are all known and all there.
+func gather[T any](t *testing.T, pages iter.Seq2[*Page[T], error]) []T {
 	t.Helper()
 	var all []T
 	turns := 0
-	for rows, err := range pages {
+	for page, err := range pages {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, rows...)
+		if len(page.Drift) > 0 {
+			t.Errorf("drift is %v", page.Drift)
+		}
+		all = append(all, page.Records...)
 		turns++
 	}
 	if len(all) == 0 || (len(all) > 7 && turns < 2) {

@@ -47,13 +47,14 @@ type Rejected struct {
 	Raw    string
 }
 
-// Page is one answer of a list. Its records share memory with the walk that yielded it: they are valid
-// until the next page is asked for.
-type Page struct {
-	Records  []Record
-	Rejected []Rejected
+// Page is one answer of a list: of usage records, or of the names of SIMs, fleets or networks. Its usage records and its
+// drift share memory with the walk that yielded it: they are valid until the next page is asked for.
+type Page[T any] struct {
+	Records []T
 
-	// Mismatched counts the records whose total is not the sum of upload and download. They are among Records.
+	// Rejected and Mismatched are of usage records only. Mismatched counts those whose total is not the sum of upload and
+	// download; they are among Records.
+	Rejected   []Rejected
 	Mismatched int
 
 	// Drift are the fields that are not as they are known to be, each once.

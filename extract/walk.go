@@ -78,9 +78,6 @@ func (w *walk) next(ctx context.Context) (more bool, err error) {
 		a := w.aim()
 		next, f := w.try(ctx, a)
 		if f == nil {
-			f = w.move(next)
-		}
-		if f == nil {
 			return next != "", nil
 		}
 		if err := w.again(ctx, t, a, f); err != nil {
@@ -111,7 +108,7 @@ func (w *walk) aim() aim {
 	return aim{w.cursor, pathOf(w.cursor), false, limit}
 }
 
-// try asks once.
+// try asks once, and moves behind the page. Why it is refused is told with the drift that it has.
 func (w *walk) try(ctx context.Context, a aim) (next string, f *failure) {
 	c := w.client
 	began := time.Now()
@@ -119,8 +116,11 @@ func (w *walk) try(ctx context.Context, a aim) (next string, f *failure) {
 		return "", f
 	}
 	records, next, err := w.list.read(w.decoder, a.limit)
+	if err == nil {
+		err = w.move(next)
+	}
 	if err != nil {
-		return "", unreadable(err)
+		return "", unreadable(w.decoder.condemned(err))
 	}
 	w.list.size.served()
 	w.number++
@@ -131,15 +131,15 @@ func (w *walk) try(ctx context.Context, a aim) (next string, f *failure) {
 
 // move goes on to the next page's address, unless that leads away from the list or around in a circle. A page with
 // such an address is not handed out: its cursor would be stored, and lead there again in the next run.
-func (w *walk) move(next string) *failure {
+func (w *walk) move(next string) error {
 	if next == "" {
 		return nil
 	}
 	if err := sameList(w.list.base, next); err != nil {
-		return &failure{remedy: giveUp, err: fmt.Errorf("%w: %w", ErrAnswer, err)}
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	if w.visit(next) {
-		return &failure{remedy: giveUp, err: fmt.Errorf("%w: the next page is one that was there before", ErrAnswer)}
+		return fmt.Errorf("%w: the next page is one that was there before", ErrAnswer)
 	}
 	w.cursor = next
 	return nil

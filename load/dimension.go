@@ -51,9 +51,9 @@ func (s *Store) ClaimNames(ctx context.Context, a Account, now, freshFrom time.T
 }
 
 // Sims takes in a page of SIMs.
-func (n *Names) Sims(ctx context.Context, page []extract.SimName) error {
-	return n.copy(ctx, "sims", []string{"account_id", "sid", "unique_name", "iccid", "status", "fleet_sid", "created_at", "updated_at"}, len(page), func(i int) []any {
-		sim := &page[i]
+func (n *Names) Sims(ctx context.Context, page *extract.Page[extract.SimName]) error {
+	columns := []string{"account_id", "sid", "unique_name", "iccid", "status", "fleet_sid", "created_at", "updated_at"}
+	return stageNames(ctx, n, "sims", columns, page, func(sim *extract.SimName) []any {
 		iccid := (*string)(nil)
 		if n.iccid {
 			iccid = text(sim.ICCID)
@@ -63,40 +63,41 @@ func (n *Names) Sims(ctx context.Context, page []extract.SimName) error {
 }
 
 // Fleets takes in a page of fleets.
-func (n *Names) Fleets(ctx context.Context, page []extract.FleetName) error {
-	return n.copy(ctx, "fleets", []string{"account_id", "sid", "unique_name", "data_enabled", "data_limit", "data_metering", "network_access_profile_sid", "created_at", "updated_at"},
-		len(page), func(i int) []any {
-			f := &page[i]
-			return []any{n.account.ID, f.SID, text(f.UniqueName), f.DataEnabled, f.DataLimit, text(f.Metering), text(f.ProfileSID), moment(f.Created), moment(f.Updated)}
-		})
+func (n *Names) Fleets(ctx context.Context, page *extract.Page[extract.FleetName]) error {
+	columns := []string{"account_id", "sid", "unique_name", "data_enabled", "data_limit", "data_metering", "network_access_profile_sid", "created_at", "updated_at"}
+	return stageNames(ctx, n, "fleets", columns, page, func(f *extract.FleetName) []any {
+		return []any{n.account.ID, f.SID, text(f.UniqueName), f.DataEnabled, f.DataLimit, text(f.Metering), text(f.ProfileSID), moment(f.Created), moment(f.Updated)}
+	})
 }
 
 // Networks takes in a page of networks.
-func (n *Names) Networks(ctx context.Context, page []extract.NetworkName) error {
-	return n.copy(ctx, "networks", []string{"sid", "name", "iso_country", "identifiers"}, len(page), func(i int) []any {
-		w := &page[i]
+func (n *Names) Networks(ctx context.Context, page *extract.Page[extract.NetworkName]) error {
+	return stageNames(ctx, n, "networks", []string{"sid", "name", "iso_country", "identifiers"}, page, func(w *extract.NetworkName) []any {
 		return []any{w.SID, text(w.Name), text(w.IsoCountry), w.Identifiers}
 	})
 }
 
-// copy stages a page. A row that comes on two pages (the lists shift while they are read) is taken once.
-func (n *Names) copy(ctx context.Context, list string, columns []string, rows int, row func(int) []any) error {
+// stageNames stages a page. A row that comes on two pages (the lists shift while they are read) is taken once.
+func stageNames[T any](ctx context.Context, n *Names, list string, columns []string, page *extract.Page[T], row func(*T) []any) error {
 	table := n.table(list, n.fence)
-	err := n.s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `CREATE TEMP TABLE page (LIKE `+table.Sanitize()+`) ON COMMIT DROP`); err != nil {
+	err := n.s.drift(ctx, n.account, page.Drift)
+	if err == nil {
+		err = n.s.inTx(ctx, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `CREATE TEMP TABLE page (LIKE `+table.Sanitize()+`) ON COMMIT DROP`); err != nil {
+				return err
+			}
+			source := pgx.CopyFromSlice(len(page.Records), func(i int) ([]any, error) { return row(&page.Records[i]), nil })
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"page"}, columns, source); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `INSERT INTO `+table.Sanitize()+` SELECT * FROM page ON CONFLICT DO NOTHING`)
 			return err
-		}
-		source := pgx.CopyFromSlice(rows, func(i int) ([]any, error) { return row(i), nil })
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"page"}, columns, source); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO `+table.Sanitize()+` SELECT * FROM page ON CONFLICT DO NOTHING`)
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("stage the names of %s: %w", list, err)
 	}
-	n.read += int64(rows)
+	n.read += int64(len(page.Records))
 	return nil
 }
 
@@ -149,10 +150,13 @@ func (n *Names) Publish(ctx context.Context) error {
 	return nil
 }
 
-// Abandon gives the claim back, so that the next run may try.
-func (n *Names) Abandon(ctx context.Context) error {
+// Fail gives the claim back, so that the next run may try, and notes what the refused page has told.
+func (n *Names) Fail(ctx context.Context, why error) error {
 	_, err := n.s.pool.Exec(ctx, `UPDATE simusage.account SET names_claimed_until = NULL WHERE id = $1 AND names_fence = $2`, n.account.ID, n.fence)
-	return err
+	if err != nil {
+		return fmt.Errorf("give the names back: %w", err)
+	}
+	return n.s.driftOf(ctx, n.account, why)
 }
 
 func (n *Names) exec(ctx context.Context, q querier, name string, args ...any) error {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -81,6 +82,15 @@ func (s *Store) drift(ctx context.Context, a Account, page []extract.Drift) erro
 		s.log.Warn("the API's answers have changed", "account", a.Name, "resource", f.Resource, "field", f.Field, "kind", f.Kind())
 	}
 	return nil
+}
+
+// driftOf brings what a refused page has told to the table: it says so again and again, and may never be loaded.
+func (s *Store) driftOf(ctx context.Context, a Account, why error) error {
+	var refused *extract.DriftError
+	if !errors.As(why, &refused) {
+		return nil
+	}
+	return s.drift(ctx, a, refused.Drift)
 }
 
 // noteDrift stores the fields and returns those that nobody had seen before. The account's row is the turn: it keeps two

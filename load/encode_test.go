@@ -252,7 +252,7 @@ func BenchmarkEncode(b *testing.B) {
 	s := &Store{series: newSeriesCache(), units: newUnitCache()}
 	s.units.ids["USD"] = 1
 	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}}}
-	p := &extract.Page{}
+	p := &extract.Page[extract.Record]{}
 	known := make(map[seriesKey]int32)
 	for i := range size {
 		r := extract.Record{AccountSID: accountSID, SimSID: fmt.Sprintf("HS%032x", i), IsoCountry: "DE", Start: noon.Truncate(time.Hour),

@@ -117,7 +117,7 @@ func (w *Walk) Release(ctx context.Context) error {
 	return nil
 }
 
-// Fail notes why the slice could not be finished and gives it back.
+// Fail notes why the slice could not be finished, with what a refused page has told, and gives it back.
 func (w *Walk) Fail(ctx context.Context, why error) error {
 	w.s.held.remove(w.ID)
 	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL,
@@ -125,7 +125,7 @@ func (w *Walk) Fail(ctx context.Context, why error) error {
 	if err != nil {
 		return fmt.Errorf("note the failure of the slice: %w", err)
 	}
-	return nil
+	return w.s.driftOf(ctx, w.Stream.Account, why)
 }
 
 // heldSet is the slices that this process walks now. A slice that could not be given back (the database was gone) is not

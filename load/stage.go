@@ -37,7 +37,7 @@ func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.I
 // (a kill, a cut) leaves the list where it was, and the page is asked for again; whatever happens after it does not.
 //
 // The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew.
-func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page) error {
+func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Record]) error {
 	next := *l
 	next.Cursor, next.Done, next.Pages = p.Next, p.Next == "", l.Pages+1
 	var rows []byte
@@ -91,7 +91,7 @@ func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List
 
 // discover makes a list for each value of the fan-out dimension that had usage and is not known yet; usage without a value
 // makes one too, so that the stream says all that the total says.
-func (w *Walk) discover(p *extract.Page) []*List {
+func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
 	known := make(map[string]bool, len(w.Lists))
 	for _, l := range w.Lists {
 		known[l.Value] = true
@@ -110,7 +110,7 @@ func (w *Walk) discover(p *extract.Page) []*List {
 }
 
 // encode makes the page's rows in COPY format and adds them to the list's count and digest.
-func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page) ([]byte, error) {
+func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Record]) ([]byte, error) {
 	records := p.Records
 	if w.Unnamed(l) {
 		records = slices.DeleteFunc(records, func(r extract.Record) bool { return r.Get(w.Stream.FanOut) != "" })

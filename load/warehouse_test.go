@@ -231,9 +231,9 @@ func (h *warehouse) walk(s *Store, st Stream, day string) *Walk {
 // page makes an answer of records, a text each: "05 HS1 DE 10 20 0.05 USD" is hour (or day) 5 of the slice, counted from 0, the
 // SIM (or fleet, or network), the country, bytes up and down, money and its unit; "-" is nothing, and what is left out at
 // the end too.
-func (h *warehouse) page(w *Walk, next string, records ...string) *extract.Page {
+func (h *warehouse) page(w *Walk, next string, records ...string) *extract.Page[extract.Record] {
 	h.tb.Helper()
-	p := &extract.Page{Next: next}
+	p := &extract.Page[extract.Record]{Next: next}
 	for _, text := range records {
 		f := append(strings.Fields(text), "-", "-", "-", "-", "-", "-")
 		for i := range f {

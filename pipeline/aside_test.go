@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -114,35 +114,80 @@ func (w *warnings) Write(line []byte) (int, error) {
 	return w.text.Write(line)
 }
 
+// recorded is a process whose store tells its warnings to log.
+func (b *bench) recorded(log *warnings) *Job {
+	b.t.Helper()
+	store, err := load.Open(b.t.Context(), b.database, load.Options{Owner: b.clock.Now().String(), Lease: time.Minute,
+		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(store.Close)
+	return b.job(store, slog.New(slog.DiscardHandler))
+}
+
+// renames changes the name of a field in all answers of a list.
+func (b *bench) renames(path, old, field string) {
+	b.api.Inject(fakeapi.Fault{Every: 1, Match: fakeapi.OnPath("/v1/" + path), Do: fakeapi.Replace(`"`+old+`"`, `"`+field+`"`)})
+}
+
+// drifts holds what readers see of drift against what is wanted, and how often the log was told.
+func (b *bench) drifts(log *warnings, want ...string) {
+	b.t.Helper()
+	slices.Sort(want)
+	difference(b.t, "drift", b.query(`SELECT resource, kind, field FROM usage.drift WHERE account_sid = $1`, b.world.AccountSID()), want)
+	if n := strings.Count(log.text.String(), "the API's answers have changed"); n != len(want) {
+		b.t.Errorf("told %d times, want %d:\n%s", n, len(want), log.text.String())
+	}
+}
+
 // A field that is renamed is told once, as one that is new and one that is missing, however many pages, processes and
-// runs see it; what it held is null from then on.
+// runs see it; what it held is null from then on. The lists of names are no other case.
 func TestDriftIsToldOnce(t *testing.T) {
 	b := newBench(t, fakeapi.WorldConfig{Seed: 33}, fakeapi.Options{})
 	b.since = at("2026-03-09")
-	b.api.Inject(fakeapi.Fault{Every: 1, Match: fakeapi.OnPath("/v1/UsageRecords"), Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		kept := httptest.NewRecorder()
-		next.ServeHTTP(kept, r)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(kept.Code)
-		_, _ = w.Write(bytes.ReplaceAll(kept.Body.Bytes(), []byte(`"billed_unit"`), []byte(`"billed_currency"`)))
-	}})
+	b.renames("UsageRecords", "billed_unit", "billed_currency")
+	b.renames("Sims", "status", "state")
+	b.renames("Fleets", "sms_commands_url", "sms_url")
+	b.renames("Networks", "mnc", "network_code")
 	var log warnings
 	for range 3 {
-		store, err := load.Open(t.Context(), b.database, load.Options{Owner: b.clock.Now().String(), Lease: time.Minute,
-			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-		if err != nil {
+		if _, err := b.recorded(&log).Sync(t.Context(), load.RunStart{Command: "sync"}); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(store.Close)
-		if _, err := b.job(store, slog.New(slog.DiscardHandler)).Sync(t.Context(), load.RunStart{Command: "sync"}); err != nil {
-			t.Fatal(err)
+		b.clock.Advance(7 * time.Hour)
+	}
+	b.drifts(&log, "usage_records missing billed_unit", "usage_records new billed_currency",
+		"sims missing status", "sims new state", "fleets missing sms_commands_url", "fleets new sms_url",
+		"networks.identifiers missing mnc", "networks.identifiers new network_code")
+	if n := b.query(`SELECT count(*), count(status), count(fleet_sid) > 0 FROM usage.sim`)[0]; n != fmt.Sprint(len(b.world.Sims()), " 0 true") {
+		t.Errorf("SIMs, with a status, with a fleet: %s", n)
+	}
+}
+
+// Where the field that is renamed is the one that was asked for, each page is refused, and never loaded: what explains it
+// is stored all the same, and told once.
+func TestDriftOfRefusedPagesIsToldOnce(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 34}, fakeapi.Options{})
+	b.streams, b.since = parseStreams(t, "hour/sim"), at("2026-03-09") // no stream whose pages have drift and are taken in
+	b.renames("UsageRecords", "sim_sid", "sim")
+	var log warnings
+	for range 2 {
+		_, err := b.recorded(&log).Sync(t.Context(), load.RunStart{Command: "sync"})
+		if err == nil || !strings.Contains(err.Error(), "missing usage_records.sim_sid") {
+			t.Fatalf("a sync of pages without a SIM: %v", err)
 		}
 		b.clock.Advance(2 * time.Hour)
 	}
-	difference(t, "drift", b.query(`SELECT account_sid, resource, kind, field FROM usage.drift`), []string{
-		b.world.AccountSID() + " usage_records missing billed_unit",
-		b.world.AccountSID() + " usage_records new billed_currency"})
-	if n := strings.Count(log.text.String(), "the API's answers have changed"); n != 2 {
-		t.Errorf("told %d times, want 2:\n%s", n, log.text.String())
+	b.drifts(&log, "usage_records missing sim_sid", "usage_records new sim")
+
+	b.api.ClearFaults()
+	b.renames("Sims", "sid", "id")
+	for range 2 {
+		b.clock.Advance(time.Second)
+		if err := b.recorded(&log).Names(t.Context()); err == nil || !strings.Contains(err.Error(), "missing sims.sid") {
+			t.Fatalf("a reading of SIMs without SIDs: %v", err)
+		}
 	}
+	b.drifts(&log, "usage_records missing sim_sid", "usage_records new sim", "sims missing sid", "sims new id")
 }

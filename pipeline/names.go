@@ -51,8 +51,8 @@ func (j *Job) names(ctx context.Context, account load.Account, client *extract.C
 	if err != nil {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if abandoned := n.Abandon(back); abandoned != nil {
-			j.Log.Warn("names not given back; the claim runs out by itself", "error", abandoned)
+		if failed := n.Fail(back, err); failed != nil {
+			j.Log.Warn("failure of the names not noted; the claim runs out by itself", "error", failed)
 		}
 		return err
 	}
@@ -62,7 +62,7 @@ func (j *Job) names(ctx context.Context, account load.Account, client *extract.C
 
 // readList stages a list. When the API does not take its page token any more, it is read again from its first page: rows
 // that were staged already are the same.
-func readList[T any](ctx context.Context, what string, pages func(context.Context) iter.Seq2[[]T, error], stage func(context.Context, []T) error) error {
+func readList[T any](ctx context.Context, what string, pages func(context.Context) iter.Seq2[*extract.Page[T], error], stage func(context.Context, *extract.Page[T]) error) error {
 	var err error
 	for range 12 { // a page size may halve itself ten times
 		if err = readOnce(ctx, pages, stage); !errors.Is(err, extract.ErrRestart) {
@@ -75,10 +75,10 @@ func readList[T any](ctx context.Context, what string, pages func(context.Contex
 	return nil
 }
 
-func readOnce[T any](ctx context.Context, pages func(context.Context) iter.Seq2[[]T, error], stage func(context.Context, []T) error) error {
-	for rows, err := range pages(ctx) {
+func readOnce[T any](ctx context.Context, pages func(context.Context) iter.Seq2[*extract.Page[T], error], stage func(context.Context, *extract.Page[T]) error) error {
+	for page, err := range pages(ctx) {
 		if err == nil {
-			err = stage(ctx, rows)
+			err = stage(ctx, page)
 		}
 		if err != nil {
 			return err

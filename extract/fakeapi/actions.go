@@ -98,6 +98,14 @@ func BadRow(raw string) Action {
 	})
 }
 
+// Replace changes a text of the answer wherever it stands, for example the name of a field.
+func Replace(old, text string) Action {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		kept := record(w, r, next)
+		kept.send(w, bytes.ReplaceAll(kept.body, []byte(old), []byte(text)))
+	}
+}
+
 // WrongHostNextURL sends the client to another host for the next page.
 func WrongHostNextURL(host string) Action {
 	return rewrite(func(e *envelope) {

@@ -20,11 +20,14 @@ import (
 // present, and the old one keeps the time before that. The ranges stand in simusage.feed, readers see them in
 // usage.feeds, and each change is logged.
 
-// families are the views and the dimensions that they show, in the order of contract and documentation.
-var families = []struct {
+// family is a family of views.
+type family struct {
 	name string
 	dims []extract.Dimension
-}{
+}
+
+// families are the views and the dimensions that they show, in the order of contract and documentation.
+var families = []family{
 	{"total", nil},
 	{"country", []extract.Dimension{extract.Country}},
 	{"sim", []extract.Dimension{extract.Sim}},
@@ -57,14 +60,14 @@ var ErrAmbiguous = errors.New("the views can read one stream only")
 // one with more. A stream narrowed by a filter feeds views only where no whole one does.
 func Feeds(streams []extract.Stream) ([]Feed, error) {
 	var feeds []Feed
-	for _, family := range families {
+	for _, f := range families {
 		for _, grain := range grains {
-			best, err := bestFeed(streams, family.name, family.dims, grain.from)
+			best, err := bestFeed(streams, f.name, f.dims, grain.from)
 			if err != nil {
 				return nil, err
 			}
 			if best != nil {
-				feeds = append(feeds, Feed{family.name, grain.name, *best})
+				feeds = append(feeds, Feed{f.name, grain.name, *best})
 			}
 		}
 	}

@@ -2,52 +2,99 @@ package load
 
 import (
 	"context"
+	"embed"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"simusage/extract"
 )
 
 // A day is rolled up in the transaction that publishes it. A month is not: each of its 30 slices would write all of its
 // rows once more, which costs a first load a tenth of its speed, and the publishes of a month would wait for each other.
-// It is rolled up once, when a run has published what there was, and readers never see the difference: a month whose rollup
-// does not know the last publish of each of its slices is summed from its days (see sql/base/usage_month.sql). So a run
-// that ends early, or a program that knows nothing of months, makes the monthly views slower, not wrong.
+// It is rolled up once, when a run has published what there was, for each family of views as that family shows it: the
+// twelve hundred rows that hour/sim@country has of a SIM and its countries in a month are one row of sim_monthly.
+//
+// Readers never see the difference: a month whose rollups do not know the last publish of each of its slices is summed
+// from its days (see sql/base/usage_month.sql). So a run that ends early, or a program that knows nothing of months, makes
+// the monthly views slower, not wrong.
+//
+// The rows of a rollup are facts of a stream of its own, which is never asked for (stream.rollup_of, stream.rollup_family).
 
-// RollUp sums the months of the streams anew whose slices were published since they were rolled up last. It returns how
+//go:embed rollup/*.sql
+var monthSQL embed.FS
+
+// RollUp sums the months of the streams anew whose slices were published since they were rolled up last, and returns how
 // many months it summed.
-func (s *Store) RollUp(ctx context.Context, streams []DueStream) (int, error) {
-	ids := make([]int16, len(streams))
-	for i, st := range streams {
-		ids[i] = st.ID
+func (s *Store) RollUp(ctx context.Context, streams []DueStream) (months int, err error) {
+	for _, st := range streams {
+		n, err := s.rollUpStream(ctx, st.Stream)
+		if months += n; err != nil {
+			return months, fmt.Errorf("roll up the months of %s: %w", st.Stream, err)
+		}
 	}
-	type stale struct {
-		Stream int16
-		Month  time.Time
-	}
-	rows, err := s.pool.Query(ctx, `SELECT stream_id, month FROM simusage.settled_month WHERE NOT rolled_up AND stream_id = ANY($1) ORDER BY 2, 1`, ids)
+	return months, nil
+}
+
+func (s *Store) rollUpStream(ctx context.Context, st Stream) (int, error) {
+	rollups, err := s.rollups(ctx, st)
 	if err != nil {
-		return 0, fmt.Errorf("look for months to roll up: %w", err)
+		return 0, err
 	}
-	months, err := pgx.CollectRows(rows, pgx.RowToStructByPos[stale])
+	rows, err := s.pool.Query(ctx, `SELECT month FROM simusage.settled_month WHERE NOT rolled_up AND stream_id = $1 ORDER BY 1`, st.ID)
 	if err != nil {
-		return 0, fmt.Errorf("look for months to roll up: %w", err)
+		return 0, err
 	}
-	for i, m := range months {
-		if err := s.rollUpMonth(ctx, m.Stream, m.Month.UTC()); err != nil {
-			return i, fmt.Errorf("roll up %s: %w", m.Month.Format("2006-01"), err)
+	months, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		return 0, err
+	}
+	for i, month := range months {
+		if err := s.rollUpMonth(ctx, st, rollups, month.UTC()); err != nil {
+			return i, err
 		}
 	}
 	return len(months), nil
 }
 
-// rollUpMonth sums one month of a stream, and of its remainder. The slices are marked before their days are read: one that
-// is published meanwhile has either been skipped here, because its row is locked, or gets a publish that the mark is not of.
-func (s *Store) rollUpMonth(ctx context.Context, stream int16, month time.Time) error {
+// rollup is what one family of views reads of a stream by month.
+type rollup struct {
+	ID     int16 // as a stream
+	Family string
+}
+
+// rollups finds or makes the rollups of the families that the stream feeds by month. A new one begins empty, so all months
+// are behind then.
+func (s *Store) rollups(ctx context.Context, st Stream) ([]rollup, error) {
+	tag, err := s.pool.Exec(ctx, `INSERT INTO simusage.stream (account_id, name, granularity, grouping, filters, rollup_of, rollup_family)
+		SELECT DISTINCT stream.account_id, stream.name || ' (' || feed.family || ' by month)', stream.granularity, 'rollup', stream.filters, stream.id, feed.family
+		FROM simusage.stream JOIN simusage.feed ON feed.stream_id = stream.id AND feed.grain = 'month'
+		LEFT JOIN simusage.stream r ON r.rollup_of = stream.id AND r.rollup_family = feed.family
+		WHERE stream.id = $1 AND r.id IS NULL
+		ON CONFLICT (account_id, name) DO NOTHING`, st.ID)
+	if err == nil && tag.RowsAffected() > 0 {
+		_, err = s.pool.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = NULL WHERE stream_id = $1 AND rolled_up_for IS NOT NULL`, st.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `SELECT id, rollup_family FROM simusage.stream WHERE rollup_of = $1 ORDER BY id`, st.ID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[rollup])
+}
+
+// rollUpMonth sums one month of a stream. The slices are marked before their days are read: one that is published meanwhile
+// has either been skipped here, because its row is locked, or gets a publish that the mark is not of.
+func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, month time.Time) error {
 	next := month.AddDate(0, 1, 0)
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		var mine bool
-		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('simusage.month'), hashtext($1))`, fmt.Sprint(stream, month)).Scan(&mine)
+		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('simusage.month'), hashtext($1))`, fmt.Sprint(st.ID, month)).Scan(&mine)
 		if err != nil || !mine {
 			return err // somebody else is at it
 		}
@@ -56,11 +103,11 @@ func (s *Store) rollUpMonth(ctx context.Context, stream int16, month time.Time) 
 		}
 		_, err = tx.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = published_at WHERE id IN (
 			SELECT id FROM simusage.slice WHERE stream_id = $1 AND window_start >= $2 AND window_start < $3
-				AND rolled_up_for IS DISTINCT FROM published_at FOR UPDATE SKIP LOCKED)`, stream, month, next)
+				AND rolled_up_for IS DISTINCT FROM published_at FOR UPDATE SKIP LOCKED)`, st.ID, month, next)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT id FROM simusage.stream WHERE id = $1 OR remainder_of = $1`, stream)
+		rows, err := tx.Query(ctx, `SELECT id FROM simusage.stream WHERE id = $1 OR remainder_of = $1`, st.ID)
 		if err != nil {
 			return err
 		}
@@ -68,14 +115,59 @@ func (s *Store) rollUpMonth(ctx context.Context, stream int16, month time.Time) 
 		if err != nil {
 			return err
 		}
-		w := &Walk{s: s}
-		for _, part := range parts {
-			for _, name := range []string{"month_delete", "month"} {
-				if _, err := w.exec(ctx, tx, name, part, month, next); err != nil {
-					return err
-				}
+		var unit int16
+		if err := tx.QueryRow(ctx, `SELECT billed_unit_id FROM simusage.account WHERE id = $1`, st.Account.ID).Scan(&unit); err != nil {
+			return err
+		}
+		for _, r := range rollups {
+			if err := r.sum(ctx, tx, st.Granularity, parts, month, unit); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// sum writes one month of one rollup: what is new, changed or gone.
+func (r rollup) sum(ctx context.Context, tx pgx.Tx, g extract.Granularity, parts []int16, month time.Time, unit int16) error {
+	if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS pg_temp.month`); err != nil {
+		return err
+	}
+	fill := r.columns(g)
+	for _, step := range []struct {
+		name string
+		args []any
+	}{
+		{"series", []any{r.ID, parts}},
+		{"month", []any{r.ID, parts, month, month.AddDate(0, 1, 0), unit}},
+		{"delete", []any{r.ID, month}},
+		{"insert", []any{r.ID, month}},
+	} {
+		text, err := monthSQL.ReadFile("rollup/" + step.name + ".sql")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, fill.Replace(string(text)), append([]any{pgx.QueryExecModeSimpleProtocol}, step.args...)...); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+// columns fills in where the days are, and which columns the family shows. All of it is ours; nothing comes from input.
+func (r rollup) columns(g extract.Granularity) *strings.Replacer {
+	days := "simusage.usage_daily"
+	if g == extract.All {
+		days = "simusage.usage_monthly"
+	}
+	fill := []string{"{days}", days}
+	i := slices.IndexFunc(families, func(f family) bool { return f.name == r.Family })
+	for d, column := range map[extract.Dimension]string{extract.Sim: "sim_sid", extract.Fleet: "fleet_sid", extract.Network: "network_sid", extract.Country: "iso_country"} {
+		shown := "''"
+		if slices.Contains(families[i].dims, d) {
+			shown = "s." + column
+		}
+		fill = append(fill, "{"+string(d)+"}", shown)
+	}
+	return strings.NewReplacer(fill...)
 }

@@ -9,6 +9,10 @@ FROM (
     FROM simusage.usage_month
     WHERE family = 'country'
     GROUP BY account_id, account_sid, iso_country, period_start, unit_group
+    UNION ALL
+    SELECT account_id, account_sid, iso_country, period_start, data_upload, data_download, data_total, data_total_billed, billed_unit, settled
+    FROM simusage.usage_rollup
+    WHERE family = 'country'
 ) u
 LEFT JOIN simusage.country ON country.iso_country = u.iso_country;
 

@@ -9,6 +9,10 @@ FROM (
     FROM simusage.usage_month
     WHERE family = 'fleet'
     GROUP BY account_id, account_sid, fleet_sid, period_start, unit_group
+    UNION ALL
+    SELECT account_id, account_sid, fleet_sid, period_start, data_upload, data_download, data_total, data_total_billed, billed_unit, settled
+    FROM simusage.usage_rollup
+    WHERE family = 'fleet'
 ) u
 LEFT JOIN simusage.fleet ON fleet.account_id = u.account_id AND fleet.sid = u.fleet_sid;
 

@@ -9,6 +9,10 @@ FROM (
     FROM simusage.usage_month
     WHERE family = 'network'
     GROUP BY account_id, account_sid, network_sid, period_start, unit_group
+    UNION ALL
+    SELECT account_id, account_sid, network_sid, period_start, data_upload, data_download, data_total, data_total_billed, billed_unit, settled
+    FROM simusage.usage_rollup
+    WHERE family = 'network'
 ) u
 LEFT JOIN simusage.network ON network.sid = u.network_sid;
 

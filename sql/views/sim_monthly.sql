@@ -9,6 +9,10 @@ FROM (
     FROM simusage.usage_month
     WHERE family = 'sim'
     GROUP BY account_id, account_sid, sim_sid, period_start, unit_group
+    UNION ALL
+    SELECT account_id, account_sid, sim_sid, period_start, data_upload, data_download, data_total, data_total_billed, billed_unit, settled
+    FROM simusage.usage_rollup
+    WHERE family = 'sim'
 ) u
 LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid;
 

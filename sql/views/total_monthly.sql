@@ -9,6 +9,10 @@ FROM (
     FROM simusage.usage_month
     WHERE family = 'total'
     GROUP BY account_id, account_sid, period_start, unit_group
+    UNION ALL
+    SELECT account_id, account_sid, period_start, data_upload, data_download, data_total, data_total_billed, billed_unit, settled
+    FROM simusage.usage_rollup
+    WHERE family = 'total'
 ) u;
 
 COMMENT ON VIEW usage.total_monthly IS 'Usage of the whole account by month, without any breakdown. One row for each account, month; a second one only where a second currency was billed.';

@@ -1,12 +1,7 @@
--- The month as its days sum up: rows that are new or say something else. Rows that stay as they are are found by the join and
--- not written.
+-- Rows of the rollup that are new or say something else. Rows that stay as they are are found by the join and not written.
 INSERT INTO simusage.usage_monthly AS m (stream_id, period_start, series_id, billed_unit_id, data_upload, data_download, data_total, data_total_billed, changed_at)
 SELECT $1, $2::date, n.series_id, n.billed_unit_id, n.data_upload, n.data_download, n.data_total, n.data_total_billed, now()
-FROM (
-    SELECT series_id, billed_unit_id, sum(data_upload)::bigint AS data_upload, sum(data_download)::bigint AS data_download, sum(data_total)::bigint AS data_total,
-        sum(data_total_billed) AS data_total_billed
-    FROM simusage.usage_daily WHERE stream_id = $1 AND period_start >= $2::date AND period_start < $3::date GROUP BY series_id, billed_unit_id
-) n
+FROM month n
 LEFT JOIN (SELECT * FROM simusage.usage_monthly WHERE stream_id = $1 AND period_start = $2::date) o USING (series_id, billed_unit_id)
 WHERE o.stream_id IS NULL OR (o.data_upload, o.data_download, o.data_total) <> (n.data_upload, n.data_download, n.data_total)
     OR o.data_total_billed IS DISTINCT FROM n.data_total_billed

@@ -13,7 +13,7 @@ FROM simusage.feed
 JOIN simusage.account ON account.id = feed.account_id
 JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
 JOIN simusage.usage_hourly f ON f.stream_id = part.id AND f.period_start >= feed.valid_from AND f.period_start < feed.valid_to
-JOIN simusage.series ON series.id = f.series_id
+JOIN simusage.series ON series.id = f.series_id AND series.stream_id = part.id
 JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
 LEFT JOIN simusage.unsettled ON unsettled.stream_id = feed.stream_id
 WHERE feed.grain = 'hour';

@@ -1,0 +1,1 @@
+DROP INDEX simusage.usage_hourly_series;

@@ -1,1 +1,0 @@
-DROP INDEX simusage.usage_hourly_series;

@@ -15,12 +15,12 @@ import (
 // An answer is read tolerantly and exactly. Tolerantly: unknown fields are only told, every field may be null, numbers
 // may be quoted, and a record that makes no sense is set aside with its text instead of ending the walk. Exactly:
 // bytes and money come from the literal text of the answer; a float in between would round from 2^53 bytes on, and
-// 0.1 + 0.2 is not 0.3. What is not JSON from the first to the last byte is an error: a body that was cut off must
-// never pass for a short page, because a short page looks like the end of a list.
+// 0.1 + 0.2 is not 0.3. A body that was cut off is an error: it must never pass for a short page, because a short page
+// looks like the end of a list. The parser sees to that, and each value that is kept is checked by its own rules; what
+// nobody reads need not be JSON to the letter.
 //
-// A record costs about a microsecond, a third of it for the strict check, and no allocation: nothing beside the third
-// of a second that the API takes for a page. For that, the text of a record is not copied: it points into the
-// decoder's buffers, which the next page overwrites.
+// A record costs less than a microsecond and no allocation: nothing beside the third of a second that the API takes for a
+// page. For that, the text of a record is not copied: it points into the decoder's buffers, which the next page overwrites.
 
 // decoder turns bodies into pages, one at a time, in buffers that it keeps.
 type decoder struct {
@@ -94,7 +94,11 @@ func (d *decoder) decode(q question) (*Page[Record], error) {
 		return nil, err
 	}
 	d.page.Drift = d.told()
-	for at, raw := range rawRows(d.body.Bytes(), d.rejected) {
+	raws, err := rawRows(d.body.Bytes(), d.rejected)
+	if err != nil {
+		return nil, d.notJSON()
+	}
+	for at, raw := range raws {
 		d.page.Rejected[at].Raw = raw
 	}
 	return &d.page, nil
@@ -126,20 +130,20 @@ func (d *decoder) open(k *kind, limit int) (list, meta *fastjson.Value, err erro
 	return list, meta, nil
 }
 
-// parse checks the syntax strictly: the parser alone lets through what its lazy reading never looks at. It goes
-// first because it bounds the depth, which the check alone does not.
+// parse reads the whole body, to its last brace.
 func (d *decoder) parse() (*fastjson.Value, error) {
 	root, err := d.parser.ParseBytes(d.body.Bytes())
-	if err == nil {
-		err = fastjson.ValidateBytes(d.body.Bytes())
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %d bytes of %s that are not whole JSON", d.body.Len(), d.kind)
+		return nil, d.notJSON()
 	}
 	if root.Type() != fastjson.TypeObject {
 		return nil, fmt.Errorf("%w: it is no JSON object", ErrAnswer)
 	}
 	return root, nil
+}
+
+func (d *decoder) notJSON() error {
+	return fmt.Errorf("read the answer: %d bytes of %s that are not whole JSON", d.body.Len(), d.kind)
 }
 
 func (d *decoder) reset() {

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -179,25 +180,25 @@ func upper(s string) string {
 }
 
 // rawRows are the texts of the records at some positions, as they came. They are looked up only on a page with
-// rejected records, with a second, slow reading: there are few of those, and the fast one keeps no positions.
-func rawRows(body []byte, positions []int) []string {
+// rejected records, with a second, slow and strict reading: there are few of those, and the fast one keeps no positions.
+func rawRows(body []byte, positions []int) ([]string, error) {
 	if len(positions) == 0 {
-		return nil
+		return nil, nil
 	}
 	var page struct {
 		Rows []json.RawMessage `json:"usage_records"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
-		return nil
+		return nil, err
 	}
 	raws := make([]string, 0, len(positions))
 	for _, i := range positions {
 		if i >= len(page.Rows) {
-			break
+			return nil, errors.New("the list is there twice")
 		}
 		raws = append(raws, capped(page.Rows[i]))
 	}
-	return raws
+	return raws, nil
 }
 
 // capped is valid UTF-8 of at most 8 KiB; a rune that the cut has split goes away whole.

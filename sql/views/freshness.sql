@@ -15,10 +15,11 @@ JOIN simusage.account ON account.id = stream.account_id
 JOIN simusage.slice ON slice.stream_id = stream.id
 LEFT JOIN LATERAL (
     SELECT CASE stream.granularity
-        WHEN 'hour' THEN (SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id)
+        WHEN 'hour' THEN (SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id AND period_start >= last.window_start AND period_start < last.window_end)
         WHEN 'day' THEN (SELECT max(period_start)::timestamp AT TIME ZONE 'UTC' FROM simusage.usage_daily WHERE stream_id = stream.id)
         ELSE (SELECT max(period_start)::timestamp AT TIME ZONE 'UTC' FROM simusage.usage_monthly WHERE stream_id = stream.id)
     END AS period
+    FROM (SELECT s.window_start, s.window_end FROM simusage.slice s WHERE s.stream_id = stream.id AND s.row_count > 0 ORDER BY s.window_start DESC LIMIT 1) last
 ) newest ON true
 GROUP BY account.sid, account.name, stream.id, stream.name, newest.period;
 

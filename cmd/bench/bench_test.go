@@ -118,6 +118,42 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
+// What counts writes sees them: a counter that sees nothing would say for ever that nothing is written.
+func TestCounters(t *testing.T) {
+	t.Chdir("../..")
+	b := &bench{out: t.Output()}
+	defer b.close()
+	if err := b.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := b.loading(t.Context(), fleet{SIMs: 40, Countries: 2}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.api.end()
+	d, err := b.database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := l.into(t.Context(), d, state{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := int64(l.rows() + l.rows()/24); o.touched != want {
+		t.Errorf("%d fact rows written, want %d", o.touched, want)
+	}
+	facts, err := d.factLog(t.Context(), o.from, o.to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if least := o.touched * 100; facts != -1 && (facts < least || facts > o.log) {
+		t.Errorf("%d bytes of write-ahead log for facts, want %d to %d", facts, least, o.log)
+	}
+	if o.peak < 1<<20 || o.processor <= 0 || o.CPU <= 0 || o.all() != 2*(1+1+1+2) {
+		t.Errorf("outcome %+v", o)
+	}
+}
+
 // The answer is checked, or a benchmark of a program that loads nothing would be the fastest.
 func TestWrongAnswer(t *testing.T) {
 	w, says := until(at, 3), saying{Older: some, Newest: every, From: until(at, 1).Start}

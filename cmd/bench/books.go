@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"simusage/extract"
 )
 
@@ -75,10 +73,8 @@ func (b *bench) sync(ctx context.Context, d *database, env []string) (ran, error
 	if err != nil {
 		return r, err
 	}
-	return r, connected(ctx, d.url, func(conn *pgx.Conn) error {
-		_, err := agreed(ctx, conn)
-		return err
-	})
+	_, err = d.agreed(ctx)
+	return r, err
 }
 
 // idle measures a sync that has nothing to do. When an hour has just gone by, there is something, and the next one counts.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"simusage/extract"
 )
 
@@ -36,38 +34,36 @@ func (f fleet) expect(stream string, w extract.Window, says saying) sums {
 // must agree with its total.
 func (d *database) check(ctx context.Context, f fleet, w extract.Window, says saying) error {
 	streams := []string{"hour/total", "hour/country", "hour/sim@country"}
-	return connected(ctx, d.url, func(conn *pgx.Conn) error {
-		for _, table := range []string{"usage_hourly", "usage_daily"} {
-			for _, stream := range streams {
-				want := f.expect(stream, w, says)
-				if table == "usage_daily" {
-					want.rows /= 24
-				}
-				var got sums
-				err := conn.QueryRow(ctx, `SELECT count(*), coalesce(sum(data_upload), 0)::bigint, coalesce(sum(data_download), 0)::bigint,
-						coalesce(sum(data_total), 0)::bigint, coalesce(sum(data_total_billed), 0)::text
-					FROM simusage.`+table+` WHERE stream_id = (SELECT id FROM simusage.stream WHERE name = $1)`, stream).
-					Scan(&got.rows, &got.upload, &got.download, &got.total, &got.billed)
-				if err != nil {
-					return fmt.Errorf("check %s: %w", table, err)
-				}
-				if got != want {
-					return fmt.Errorf("the answer is wrong: %s of %s holds %+v, want %+v", table, stream, got, want)
-				}
+	for _, table := range []string{"usage_hourly", "usage_daily"} {
+		for _, stream := range streams {
+			want := f.expect(stream, w, says)
+			if table == "usage_daily" {
+				want.rows /= 24
+			}
+			var got sums
+			err := d.scan(ctx, `SELECT count(*), coalesce(sum(data_upload), 0)::bigint, coalesce(sum(data_download), 0)::bigint,
+					coalesce(sum(data_total), 0)::bigint, coalesce(sum(data_total_billed), 0)::text
+				FROM simusage.`+table+` WHERE stream_id = (SELECT id FROM simusage.stream WHERE name = $1)`, []any{stream},
+				&got.rows, &got.upload, &got.download, &got.total, &got.billed)
+			if err != nil {
+				return fmt.Errorf("check %s: %w", table, err)
+			}
+			if got != want {
+				return fmt.Errorf("the answer is wrong: %s of %s holds %+v, want %+v", table, stream, got, want)
 			}
 		}
-		slices, err := agreed(ctx, conn)
-		if err == nil && slices != 2*length(w) {
-			err = fmt.Errorf("the answer is wrong: %d slices agree with their total, want %d", slices, 2*length(w))
-		}
-		return err
-	})
+	}
+	slices, err := d.agreed(ctx)
+	if err == nil && slices != 2*length(w) {
+		err = fmt.Errorf("the answer is wrong: %d slices agree with their total, want %d", slices, 2*length(w))
+	}
+	return err
 }
 
 // agreed says how many slices agree with their total, which all have to.
-func agreed(ctx context.Context, conn *pgx.Conn) (slices int, err error) {
+func (d *database) agreed(ctx context.Context) (slices int, err error) {
 	var agree int
-	err = conn.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE reconciled) FROM usage.reconciliation`).Scan(&slices, &agree)
+	err = d.scan(ctx, `SELECT count(*), count(*) FILTER (WHERE reconciled) FROM usage.reconciliation`, nil, &slices, &agree)
 	if err != nil {
 		return 0, fmt.Errorf("check the slices: %w", err)
 	}

@@ -13,11 +13,11 @@ import (
 // migrated is the database that all others are copies of.
 const migrated = "migrated"
 
-// database is a warehouse.
+// database is a warehouse, and bench's connection to it.
 type database struct {
-	b    *bench
 	name string
 	url  string
+	conn *pgx.Conn
 }
 
 // database makes an empty warehouse.
@@ -27,46 +27,41 @@ func (b *bench) database(ctx context.Context) (*database, error) {
 	if err := b.postgres.CreateDatabase(ctx, name, migrated); err != nil {
 		return nil, err
 	}
-	return &database{b, name, b.postgres.URL(name)}, nil
+	d := &database{name: name, url: b.postgres.URL(name)}
+	var err error
+	d.conn, err = pgx.Connect(ctx, d.url)
+	return d, err
 }
 
 // drop makes room. When it fails, the server goes soon anyway.
-func (d *database) drop(ctx context.Context) {
-	d.b.exec(ctx, d.b.postgres.URL("postgres"), `DROP DATABASE IF EXISTS `+d.name+` WITH (FORCE)`)
-}
-
-// connected does something with a connection of its own.
-func connected(ctx context.Context, url string, do func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
+func (b *bench) drop(ctx context.Context, d *database) {
+	d.conn.Close(ctx)
+	if admin, err := pgx.Connect(ctx, b.postgres.URL("postgres")); err == nil {
+		defer admin.Close(ctx)
+		admin.Exec(ctx, `DROP DATABASE `+d.name+` WITH (FORCE)`)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return do(conn)
 }
 
-func (b *bench) exec(ctx context.Context, url, sql string) error {
-	return connected(ctx, url, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sql)
-		return err
-	})
+func (d *database) exec(ctx context.Context, sql string) error {
+	_, err := d.conn.Exec(ctx, sql)
+	return err
 }
 
-func (b *bench) scan(ctx context.Context, url, sql string, args []any, into ...any) error {
-	return connected(ctx, url, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, sql, args...).Scan(into...) })
+func (d *database) scan(ctx context.Context, sql string, args []any, into ...any) error {
+	return d.conn.QueryRow(ctx, sql, args...).Scan(into...)
 }
 
 // rest lets what went before come to an end: what autovacuum would have done by then, and what a checkpoint would write.
 func (d *database) rest(ctx context.Context) error {
-	if err := d.b.exec(ctx, d.url, `VACUUM (ANALYZE) simusage.usage_hourly, simusage.usage_daily, simusage.series, simusage.slice, simusage.slice_sum, simusage.list`); err != nil {
+	if err := d.exec(ctx, `VACUUM (ANALYZE) simusage.usage_hourly, simusage.usage_daily, simusage.series, simusage.slice, simusage.slice_sum, simusage.list`); err != nil {
 		return err
 	}
-	return d.b.exec(ctx, d.url, `CHECKPOINT`)
+	return d.exec(ctx, `CHECKPOINT`)
 }
 
 // position is where the write-ahead log is.
 func (d *database) position(ctx context.Context) (lsn string, err error) {
-	err = d.b.scan(ctx, d.url, `SELECT pg_current_wal_insert_lsn()::text`, nil, &lsn)
+	err = d.scan(ctx, `SELECT pg_current_wal_insert_lsn()::text`, nil, &lsn)
 	return lsn, err
 }
 
@@ -74,14 +69,14 @@ func (d *database) position(ctx context.Context) (lsn string, err error) {
 // where this Postgres cannot tell.
 func (d *database) factLog(ctx context.Context, from, to string) (bytes int64, err error) {
 	var can bool
-	err = d.b.scan(ctx, d.url, `SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect')`, nil, &can)
+	err = d.scan(ctx, `SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect')`, nil, &can)
 	if err != nil || !can {
 		return -1, err
 	}
-	if err := d.b.exec(ctx, d.url, `CREATE EXTENSION IF NOT EXISTS pg_walinspect`); err != nil {
+	if err := d.exec(ctx, `CREATE EXTENSION IF NOT EXISTS pg_walinspect`); err != nil {
 		return 0, err
 	}
-	err = d.b.scan(ctx, d.url, `SELECT coalesce(sum(record_length), 0)::bigint
+	err = d.scan(ctx, `SELECT coalesce(sum(record_length), 0)::bigint
 		FROM pg_get_wal_records_info($1::pg_lsn, least($2::pg_lsn, pg_current_wal_flush_lsn())) WHERE block_ref ~ (
 			SELECT 'rel [0-9]+/' || (SELECT oid FROM pg_database WHERE datname = current_database()) || '/(' || string_agg(pg_relation_filenode(c.oid)::text, '|') || ') '
 			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'simusage' AND c.relname LIKE 'usage\_%' AND c.relkind IN ('r', 'i'))`,
@@ -91,42 +86,41 @@ func (d *database) factLog(ctx context.Context, from, to string) (bytes int64, e
 
 // between is how many bytes lie between two positions.
 func (d *database) between(ctx context.Context, from, to string) (bytes int64, err error) {
-	err = d.b.scan(ctx, d.url, `SELECT ($2::pg_lsn - $1::pg_lsn)::bigint`, []any{from, to}, &bytes)
+	err = d.scan(ctx, `SELECT ($2::pg_lsn - $1::pg_lsn)::bigint`, []any{from, to}, &bytes)
 	return bytes, err
 }
 
 // touched is how many fact rows were ever inserted, updated or deleted, roll-ups included.
 func (d *database) touched(ctx context.Context) (n int64, err error) {
-	err = d.b.scan(ctx, d.url, `SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables
+	err = d.scan(ctx, `SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables
 		WHERE schemaname = 'simusage' AND relname LIKE 'usage\_%'`, nil, &n)
 	return n, err
 }
 
 // size is how many bytes the partitions of a fact table take with their indexes, and how many rows they have.
 func (d *database) size(ctx context.Context, table string) (bytes, rows int64, err error) {
-	err = d.b.scan(ctx, d.url, `SELECT sum(pg_total_relation_size(relid))::bigint, (SELECT count(*) FROM simusage.`+table+`)
+	err = d.scan(ctx, `SELECT sum(pg_total_relation_size(relid))::bigint, (SELECT count(*) FROM simusage.`+table+`)
 		FROM pg_partition_tree('simusage.`+table+`') WHERE isleaf`, nil, &bytes, &rows)
 	return bytes, rows, err
 }
 
-// statements does something with the database and says how many statements that were sent to it: Postgres logs each one.
+// statements does something with the database and says how many statements that sent to it: Postgres logs each one.
 func (d *database) statements(ctx context.Context, do func() error) (int, error) {
-	if err := d.b.exec(ctx, d.url, `ALTER DATABASE `+d.name+` SET log_statement = 'all'`); err != nil {
+	if err := d.exec(ctx, `ALTER DATABASE `+d.name+` SET log_statement = 'all'`); err != nil { // for those who connect from now on
 		return 0, err
 	}
 	if err := do(); err != nil {
 		return 0, err
 	}
 	const last = `SELECT 'the last one'`
-	if err := d.b.exec(ctx, d.url, last); err != nil {
-		return 0, err
-	}
-	if err := d.b.exec(ctx, d.url, `ALTER DATABASE `+d.name+` RESET log_statement`); err != nil {
-		return 0, err
+	for _, sql := range []string{`ALTER DATABASE ` + d.name + ` RESET log_statement`, `SET log_statement = 'all'`, last, `RESET log_statement`} {
+		if err := d.exec(ctx, sql); err != nil {
+			return 0, err
+		}
 	}
 	for {
 		var log string
-		if err := d.b.scan(ctx, d.b.postgres.URL("postgres"), `SELECT pg_read_file(pg_current_logfile('jsonlog'))`, nil, &log); err != nil {
+		if err := d.scan(ctx, `SELECT pg_read_file(pg_current_logfile('jsonlog'))`, nil, &log); err != nil {
 			return 0, err
 		}
 		if n, whole := d.sent(log, last); whole {

@@ -35,7 +35,7 @@ func (b *bench) fills(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer d.drop(ctx)
+		defer b.drop(ctx, d)
 		v := &level{database: d, rows: rows, next: l.window.Start}
 		if err := v.more(ctx, l, days(rows)); err != nil {
 			return err

@@ -53,7 +53,7 @@ func (l loading) shared(ctx context.Context, st state) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer d.drop(ctx)
+	defer l.b.drop(ctx, d)
 	if err := l.api.set(ctx, st); err != nil {
 		return 0, err
 	}

@@ -76,7 +76,7 @@ func (l loading) fresh(ctx context.Context, st state, args ...string) (outcome, 
 	if err != nil {
 		return outcome{}, err
 	}
-	defer d.drop(ctx)
+	defer l.b.drop(ctx, d)
 	return l.into(ctx, d, st, args...)
 }
 

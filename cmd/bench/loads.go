@@ -61,7 +61,7 @@ func (b *bench) round(ctx context.Context, l loading, t *tally) error {
 	if err != nil {
 		return err
 	}
-	defer d.drop(ctx)
+	defer b.drop(ctx, d)
 	if err := t.load(ctx, l, d); err != nil {
 		return fmt.Errorf("first load: %w", err)
 	}

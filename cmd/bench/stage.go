@@ -12,16 +12,24 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"simusage/load/pgtest"
 )
 
-// settings are where the server differs from Postgres' defaults (and fsync is on, as it is by default). They are the same
-// for all that is compared. The log as JSON is how statements are counted.
+// Where the server differs from Postgres' defaults, for all that is compared alike; fsync is on, as it is by default. A
+// server that loads millions of rows an hour has at least that.
+const (
+	sharedBuffers = "1GB"
+	maxWALSize    = "8GB"
+)
+
+// settings are these, and what it takes to look at the write-ahead log afterwards and to count statements.
 func settings() map[string]string {
 	return map[string]string{
-		"shared_buffers":    "1GB",
-		"max_wal_size":      "8GB",
-		"wal_keep_size":     "2GB", // to look into afterwards
+		"shared_buffers":    sharedBuffers,
+		"max_wal_size":      maxWALSize,
+		"wal_keep_size":     "2GB",
 		"logging_collector": "on",
 		"log_destination":   "jsonlog",
 		"log_rotation_size": "0",
@@ -70,24 +78,10 @@ func partNames() []string {
 
 func (b *bench) wants(part string) bool { return slices.Contains(b.only, part) }
 
-// perform sets the stage and runs the parts.
+// perform sets the stage, runs the parts and clears it away, whatever happened.
 func (b *bench) perform(ctx context.Context) error {
-	if err := b.build(ctx); err != nil {
-		return err
-	}
-	opts := pgtest.FromEnv(os.Getenv)
-	opts.Keep, opts.Fsync, opts.Settings = false, true, settings()
-	var err error
-	if b.postgres, err = pgtest.Start(ctx, opts); err != nil {
-		return err
-	}
-	if err := b.scan(ctx, b.postgres.URL("postgres"), `SELECT split_part(current_setting('server_version'), ' ', 1)`, nil, &b.version); err != nil {
-		return err
-	}
-	if err := b.postgres.CreateDatabase(ctx, migrated, ""); err != nil {
-		return err
-	}
-	if _, err := b.simusage(ctx, []string{"DATABASE_URL=" + b.postgres.URL(migrated)}, "migrate"); err != nil {
+	defer b.close()
+	if err := b.open(ctx); err != nil {
 		return err
 	}
 	b.say("%s", b.machine())
@@ -103,6 +97,20 @@ func (b *bench) perform(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// open builds the program and starts the server.
+func (b *bench) open(ctx context.Context) error {
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	opts := pgtest.FromEnv(os.Getenv)
+	opts.Keep, opts.Fsync, opts.Settings = false, true, settings()
+	var err error
+	if b.postgres, err = pgtest.Start(ctx, opts); err != nil {
+		return err
+	}
+	return b.migrate(ctx)
 }
 
 // build makes the program from the sources around us.
@@ -122,6 +130,23 @@ func (b *bench) build(ctx context.Context) (err error) {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// migrate makes the database that all others are copies of.
+func (b *bench) migrate(ctx context.Context) error {
+	if err := b.postgres.CreateDatabase(ctx, migrated, ""); err != nil {
+		return err
+	}
+	url := b.postgres.URL(migrated)
+	if _, err := b.simusage(ctx, []string{"DATABASE_URL=" + url}, "migrate"); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	return conn.QueryRow(ctx, `SELECT split_part(current_setting('server_version'), ' ', 1)`).Scan(&b.version)
 }
 
 // close ends and removes what perform made, as far as it came.

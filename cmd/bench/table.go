@@ -11,7 +11,8 @@ import (
 
 // machine is what was measured on: no name and no date, for the ratios should not depend on them.
 func (b *bench) machine() string {
-	return fmt.Sprintf("%d cores, Postgres %s, Go %s on %s", runtime.NumCPU(), b.version, strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS)
+	return fmt.Sprintf("%d cores, Postgres %s (fsync on, shared_buffers %s, max_wal_size %s), Go %s on %s",
+		runtime.NumCPU(), b.version, sharedBuffers, maxWALSize, strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS)
 }
 
 // publish shows the table, and puts it into README where that has a place for these flags.

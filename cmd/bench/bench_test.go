@@ -44,7 +44,7 @@ func (r *reader) Write(p []byte) (int, error) {
 // measure runs the benchmark at a tiny size, until it says the words, if any, and wants nothing left behind.
 func measure(t *testing.T, stop string, args ...string) (code int, said, complained string) {
 	t.Helper()
-	t.Chdir("../..")
+	stageAt(t)
 	before := leftovers(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -57,6 +57,14 @@ func measure(t *testing.T, stop string, args ...string) (code int, said, complai
 		}
 	}
 	return code, r.text.String(), stderr.String()
+}
+
+// stageAt makes the repository's root the place to run at. What the race detector watches sleeps a second when it ends,
+// for reports that are still on their way; the processes that are started here are many.
+func stageAt(t *testing.T) {
+	t.Helper()
+	t.Chdir("../..")
+	t.Setenv("GORACE", "atexit_sleep_ms=0")
 }
 
 func leftovers(t *testing.T) []string {
@@ -120,7 +128,7 @@ func TestMisuse(t *testing.T) {
 
 // What counts writes sees them: a counter that sees nothing would say for ever that nothing is written.
 func TestCounters(t *testing.T) {
-	t.Chdir("../..")
+	stageAt(t)
 	b := &bench{out: t.Output()}
 	defer b.close()
 	if err := b.open(t.Context()); err != nil {

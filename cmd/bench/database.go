@@ -59,6 +59,32 @@ func (d *database) rest(ctx context.Context) error {
 	return d.exec(ctx, `CHECKPOINT`)
 }
 
+// alone waits until nobody else is connected: a server process counts what it has written when it ends, which is after its
+// client has.
+func (d *database) alone(ctx context.Context) error {
+	for {
+		var others int
+		err := d.scan(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+			nil, &others)
+		if err != nil || others == 0 {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pause is a moment between two looks at what another process does.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(10 * time.Millisecond):
+		return nil
+	}
+}
+
 // position is where the write-ahead log is.
 func (d *database) position(ctx context.Context) (lsn string, err error) {
 	err = d.scan(ctx, `SELECT pg_current_wal_insert_lsn()::text`, nil, &lsn)
@@ -126,10 +152,8 @@ func (d *database) statements(ctx context.Context, do func() error) (int, error)
 		if n, whole := d.sent(log, last); whole {
 			return n, nil
 		}
-		select { // what writes the log is a process of its own
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		if err := pause(ctx); err != nil { // what writes the log is a process of its own
+			return 0, err
 		}
 	}
 }

@@ -53,6 +53,9 @@ func (l loading) into(ctx context.Context, d *database, st state, args ...string
 	if o.ran, err = l.b.backfill(ctx, d, l.api, l.window, args...); err != nil {
 		return o, err
 	}
+	if err := d.alone(ctx); err != nil {
+		return o, err
+	}
 	o.rowsPerSec = float64(l.rows()) / o.took.Seconds()
 	if o.to, err = d.position(ctx); err != nil {
 		return o, err

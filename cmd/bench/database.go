@@ -161,12 +161,16 @@ func (d *database) statements(ctx context.Context, do func() error) (int, error)
 // sent counts the program's statements in the log; whole says whether the last one is there.
 func (d *database) sent(log, last string) (n int, whole bool) {
 	for line := range strings.Lines(log) {
-		var entry struct{ Dbname, Application_name, Message string }
-		if json.Unmarshal([]byte(line), &entry) != nil || entry.Dbname != d.name {
+		var entry struct {
+			Database string `json:"dbname"`
+			Program  string `json:"application_name"`
+			Message  string `json:"message"`
+		}
+		if json.Unmarshal([]byte(line), &entry) != nil || entry.Database != d.name {
 			continue
 		}
 		statement := strings.HasPrefix(entry.Message, "statement: ") || strings.HasPrefix(entry.Message, "execute ")
-		if statement && entry.Application_name == "simusage" {
+		if statement && entry.Program == "simusage" {
 			n++
 		}
 		whole = whole || strings.HasSuffix(entry.Message, last)

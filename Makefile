@@ -14,6 +14,9 @@ test: postgres ## run all tests, or PKG=./load
 		{ race=; echo "no C compiler: testing without the race detector"; }; \
 	set -x; go test $$race -timeout 20m $(PKG)
 
+bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
+	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
+
 build: ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
 
@@ -31,5 +34,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test build lint postgres image clean
+.PHONY: help demo test bench build lint postgres image clean
 .DEFAULT_GOAL := help

@@ -104,7 +104,7 @@ func TestPromise2KilledBetweenCopyAndCommit(t *testing.T) {
 	if err := w.Stage(t.Context(), w.Lists[0], h.page(w, "https://api/2", "00 a - 1 1", "01 a - 1 1")); err != nil {
 		t.Fatal(err)
 	}
-	at := `SELECT cursor, pages, rows, (SELECT count(*) FROM ` + w.stage() + `), (SELECT count(*) FROM simusage.rejected) FROM simusage.list`
+	at := `SELECT cursor, pages, rows, (SELECT coalesce(sum(rows), 0) FROM ` + w.stage() + `), (SELECT count(*) FROM simusage.rejected) FROM simusage.list`
 	equal(t, "after a page", h.rows(at), "https://api/2 1 2 2 0")
 	list := *w.Lists[0]
 
@@ -161,7 +161,7 @@ func TestRestartForgetsOneList(t *testing.T) {
 	if err := w.Restart(t.Context(), w.Lists[3]); err != nil {
 		t.Fatal(err)
 	}
-	lists := `SELECT no, value, cursor, pages, rows, restarts, done, (SELECT count(*) FROM ` + w.stage() + ` WHERE list_no = no), (SELECT count(*) FROM simusage.rejected WHERE list_no = no)
+	lists := `SELECT no, value, cursor, pages, rows, restarts, done, (SELECT coalesce(sum(p.rows), 0) FROM ` + w.stage() + ` p WHERE list_no = no), (SELECT count(*) FROM simusage.rejected WHERE list_no = no)
 		FROM simusage.list ORDER BY no`
 	equal(t, "lists", h.rows(lists), "0 *  2 0 0 t 0 2", "1 DE  1 2 0 t 2 1", "2   1 1 0 t 1 1", "3 FR  0 0 1 f 0 0")
 	if l := w.Lists[3]; *l != (List{No: 3, Value: "FR", Restarts: 1}) {

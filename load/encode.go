@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// The binary COPY format, written by hand: pgx's CopyFrom costs 2 µs a row, this 0.1 µs. A stage row is
+// The binary COPY format, written by hand: pgx's CopyFrom costs 2 µs a row, this 0.1 µs. What a row says is
 //
-//	list_no int4, page int4 | period_start timestamptz or date, series_id int4, data_upload, data_download, data_total int8,
-//	billed_unit_id int2, data_total_billed numeric
+//	period_start timestamptz or date, series_id int4, data_upload, data_download, data_total int8, billed_unit_id int2,
+//	data_total_billed numeric
 //
-// The part behind the bar is what a row says; the digest is made of exactly these bytes.
+// The stage keeps just these bytes, the digest is made of them, and COPY gets them behind a prefix that is the same for many
+// rows.
 
-const stageColumns = "list_no, page, period_start, series_id, data_upload, data_download, data_total, billed_unit_id, data_total_billed"
+const saidColumns = "period_start, series_id, data_upload, data_download, data_total, billed_unit_id, data_total_billed"
 
 // copyHeader is the signature, no flags, no extension.
 const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// stageRow is one row of the stage.
+// stageRow is what a row says.
 type stageRow struct {
-	list, page              int32
 	start                   time.Time
 	days                    bool // period_start is a date
 	series                  int32
@@ -35,12 +35,9 @@ type stageRow struct {
 	billed                  string // decimal text, empty for NULL
 }
 
-// appendRow appends a row in COPY format and adds its hash to the digest.
+// appendRow appends what a row says and adds its hash to the digest.
 func appendRow(b []byte, r *stageRow, d *digest) ([]byte, error) {
 	be := binary.BigEndian
-	b = be.AppendUint16(b, 9)
-	b = be.AppendUint32(be.AppendUint32(b, 4), uint32(r.list))
-	b = be.AppendUint32(be.AppendUint32(b, 4), uint32(r.page))
 	said := len(b)
 	if since := r.start.Sub(epoch); r.days {
 		b = be.AppendUint32(be.AppendUint32(b, 4), uint32(int32(since/(24*time.Hour))))

@@ -37,10 +37,10 @@ func (w *Walk) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*
 		return nil, err
 	}
 	h := &Held{}
-	if err := w.count(ctx, tx, "published", &h.Rows, &h.Bytes, w.Stream.ID, w.Ask.Start, w.Ask.End); err != nil || h.Rows == 0 {
+	if err := w.measure(ctx, tx, "published", &h.Rows, &h.Bytes, w.Stream.ID, w.Ask.Start, w.Ask.End); err != nil || h.Rows == 0 {
 		return nil, err
 	}
-	if err := w.count(ctx, tx, "staged", &h.NowRows, &h.NowBytes); err != nil {
+	if err := w.measure(ctx, tx, "staged", &h.NowRows, &h.NowBytes); err != nil {
 		return nil, err
 	}
 	less := func(now, before int64) bool { return float64(now) < float64(before)*(1-c.Shrink) }
@@ -50,7 +50,7 @@ func (w *Walk) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*
 	return h, nil
 }
 
-func (w *Walk) count(ctx context.Context, tx pgx.Tx, name string, rows, bytes *int64, args ...any) error {
+func (w *Walk) measure(ctx context.Context, tx pgx.Tx, name string, rows, bytes *int64, args ...any) error {
 	text, err := publishSQL.ReadFile("publish/" + name + ".sql")
 	if err == nil {
 		err = tx.QueryRow(ctx, w.sql(string(text)), append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(rows, bytes)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"simusage/extract"
 )
@@ -96,15 +97,20 @@ func (s *Store) KeepAlive(ctx context.Context, run int64) error {
 // hold checks the fence inside a transaction and extends the lease. The row stays locked until the transaction ends, so
 // that nobody can take the slice over between the check and the commit.
 func (w *Walk) hold(ctx context.Context, tx pgx.Tx) error {
-	tag, err := tx.Exec(ctx, `UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $3::interval WHERE id = $1 AND fence = $2`,
-		w.ID, w.fence, w.s.lease)
-	if err != nil {
-		return err
-	}
-	if tag.RowsAffected() == 0 {
-		return ErrFenced
-	}
-	return nil
+	batch := &pgx.Batch{}
+	w.queueHold(batch)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// queueHold is hold as the first of several statements that go to Postgres at once.
+func (w *Walk) queueHold(batch *pgx.Batch) {
+	batch.Queue(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $3::interval WHERE id = $1 AND fence = $2`, w.ID, w.fence, w.s.lease).
+		Exec(func(tag pgconn.CommandTag) error {
+			if tag.RowsAffected() == 0 {
+				return ErrFenced
+			}
+			return nil
+		})
 }
 
 // Release gives the slice back with its walk as it stands: the next one to lease it goes on there.

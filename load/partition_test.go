@@ -80,6 +80,7 @@ func TestStatementsReadTheirMonthOnly(t *testing.T) {
 		return w.sql(string(b))
 	}
 	h.exec(`BEGIN`)
+	h.rows(text("publish/unpack.sql"))
 	args := []any{st.ID, w.Ask.Start, w.Ask.End, w.ID, st.ID, 1}
 	h.rows(text("publish/change.sql"), args[:3]...)
 	names, err := fs.Glob(publishSQL, "publish/*.sql")
@@ -111,6 +112,9 @@ func TestStatementsReadTheirMonthOnly(t *testing.T) {
 			n++
 		}
 		what := strings.TrimSuffix(path.Base(name), ".sql")
+		if what == "unpack" {
+			continue // no statement that could be explained
+		}
 		if what == "change" {
 			statement = strings.Replace(statement, "TEMP TABLE change", "TEMP TABLE again", 1)
 		}

@@ -47,6 +47,10 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 			return p, fmt.Errorf("publish %s: %w", w.Name(), err)
 		}
 	}
+	if err := w.s.publishers.Acquire(ctx, 1); err != nil {
+		return p, err
+	}
+	defer w.s.publishers.Release(1)
 	err := w.s.inTx(ctx, func(tx pgx.Tx) (err error) {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
@@ -67,6 +71,11 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 		}
 		p.Unchanged = w.published && bytes.Equal(before, sum.bytes())
 		if !p.Unchanged {
+			if w.published {
+				if err := w.unpack(ctx, tx); err != nil {
+					return err
+				}
+			}
 			if p.Held, err = w.shrinks(ctx, tx, sum, caution); p.Held != nil || err != nil {
 				return errors.Join(err, w.holdBack(ctx, tx, p.Held, sum))
 			}
@@ -98,48 +107,67 @@ const planning = `SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = 
 
 // write brings the facts, the rollup and the sums to what the stage says.
 func (w *Walk) write(ctx context.Context, tx pgx.Tx, p *Published) error {
-	_, err := tx.Exec(ctx, planning)
-	do := func(name string, args ...any) (count int64) {
-		if err != nil {
-			return 0
-		}
-		count, err = w.exec(ctx, tx, name, args...)
-		return count
+	if _, err := tx.Exec(ctx, planning); err != nil {
+		return err
 	}
-	ask := []any{w.Stream.ID, w.Ask.Start, w.Ask.End}
-	hourly := w.Stream.Granularity == extract.Hour
-	if !w.published {
-		p.Inserted = do("first", w.Stream.ID)
-		if hourly {
-			do("rollup_first", ask...)
-		}
+	var err error
+	if w.published {
+		err = w.writeChanges(ctx, tx, p)
 	} else {
-		do("change", ask...)
-		if w.settled {
-			do("restate", w.ID)
-		}
-		p.Deleted = do("delete", ask...)
-		p.Updated = do("update", ask...)
-		p.Inserted = do("insert", w.Stream.ID)
-		if hourly {
-			do("rollup_delete", w.Stream.ID, w.Window.Start)
-			do("rollup_insert", w.Stream.ID, w.Window.Start, w.Window.End)
-		}
+		err = w.writeFirst(ctx, tx, p)
 	}
 	if err != nil {
 		return err
 	}
-	return w.sum(ctx, tx, p)
+	return w.count(ctx, tx, p)
 }
 
-// sum stores the sums of the slice, and the account's currency when this is the first time that one is seen.
-func (w *Walk) sum(ctx context.Context, tx pgx.Tx, p *Published) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM simusage.slice_sum WHERE slice_id = $1`, w.ID); err != nil {
+// writeFirst publishes a slice of which nothing is there yet.
+func (w *Walk) writeFirst(ctx context.Context, tx pgx.Tx, p *Published) (err error) {
+	if p.Inserted, err = w.copyFirst(ctx, tx); err != nil {
 		return err
 	}
-	if _, err := w.exec(ctx, tx, "sums", w.Stream.ID, w.Window.Start, w.Window.End, w.ID); err != nil {
+	sums := "sums"
+	if w.Stream.Granularity == extract.Hour {
+		sums = "rollup_first"
+	}
+	_, err = w.exec(ctx, tx, sums, w.Stream.ID, w.Window.Start, w.Window.End, w.ID)
+	return err
+}
+
+// writeChanges publishes what differs from what is there.
+func (w *Walk) writeChanges(ctx context.Context, tx pgx.Tx, p *Published) error {
+	var err error
+	do := func(name string, args ...any) {
+		if err == nil {
+			_, err = w.exec(ctx, tx, name, args...)
+		}
+	}
+	ask, slice := []any{w.Stream.ID, w.Ask.Start, w.Ask.End}, []any{w.Stream.ID, w.Window.Start, w.Window.End}
+	do("change", ask...)
+	if w.settled {
+		do("restate", w.ID)
+	}
+	do("delete", ask...)
+	do("insert", w.Stream.ID)
+	if w.Stream.Granularity == extract.Hour {
+		do("rollup_delete", slice[:2]...)
+		do("rollup_insert", slice...)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM simusage.slice_sum WHERE slice_id = $1`, w.ID)
+	}
+	do("sums", append(slice, w.ID)...)
+	if err != nil {
 		return err
 	}
+	return tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE NOT was_there), count(*) FILTER (WHERE was_there AND is_there), count(*) FILTER (WHERE NOT is_there) FROM change`,
+		pgx.QueryExecModeSimpleProtocol).Scan(&p.Inserted, &p.Updated, &p.Deleted)
+}
+
+// count finds out how many records came more than once, and notes the account's currency when this is the first time that
+// one is seen.
+func (w *Walk) count(ctx context.Context, tx pgx.Tx, p *Published) error {
 	var rows int64
 	var unit int16
 	err := tx.QueryRow(ctx, `SELECT coalesce(sum(row_count), 0)::bigint, coalesce(min(billed_unit_id) FILTER (WHERE billed_unit_id > 0), 0)

@@ -92,7 +92,7 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 			return err
 		}
 		if st.Granularity == extract.Hour {
-			if _, err := w.exec(ctx, tx, "rollup_first", of, w.Window.Start, w.Window.End); err != nil {
+			if _, err := w.exec(ctx, tx, "rollup", of, w.Window.Start, w.Window.End); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,7 @@
 package load
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -17,7 +17,7 @@ import (
 //go:embed stage.sql
 var stageSQL string
 
-// sql fills in the tables of the slice: {stage} is its own, {facts} follows from the granularity, {period} is the type of
+// sql fills in the tables of the slice: {pages} is its stage, {facts} follows from the granularity, {period} is the type of
 // period_start there. All of it is ours; nothing comes from input.
 func (w *Walk) sql(text string) string {
 	facts, period := "simusage.usage_hourly", "timestamptz"
@@ -27,7 +27,15 @@ func (w *Walk) sql(text string) string {
 	case extract.All:
 		facts, period = "simusage.usage_monthly", "date"
 	}
-	return strings.NewReplacer("{stage}", w.stage(), "{facts}", facts, "{period}", period).Replace(text)
+	return strings.NewReplacer("{pages}", w.stage(), "{facts}", facts, "{period}", period).Replace(text)
+}
+
+// periodSize is how many bytes period_start has in COPY's format: those of a time or of a date.
+func (w *Walk) periodSize() int {
+	if w.Stream.Granularity == extract.Hour {
+		return 8
+	}
+	return 4
 }
 
 func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.ID, 10) }
@@ -52,20 +60,18 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
 	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
-			return err
-		}
-		if err := w.hold(ctx, tx); err != nil {
-			return err
-		}
+		batch := &pgx.Batch{}
+		batch.Queue(`SET LOCAL synchronous_commit = off`)
+		w.queueHold(batch)
 		if len(rows) > 0 {
-			copySQL := w.sql(`COPY {stage} (` + stageColumns + `) FROM STDIN BINARY`)
-			if _, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), copySQL); err != nil {
-				return err
-			}
+			batch.Queue(w.sql(`INSERT INTO {pages} (list_no, page, rows, data) VALUES ($1, $2, $3, $4)`), next.No, next.Pages, next.Rows-l.Rows, rows)
 		}
-		return w.checkpoint(ctx, tx, &next, found, p.Rejected)
+		w.checkpoint(batch, &next, found, p.Rejected)
+		return tx.SendBatch(ctx, batch).Close()
 	})
+	if stageMissing(err) { // whoever took the slice over has published it
+		err = cmp.Or(w.s.inTx(ctx, func(tx pgx.Tx) error { return w.hold(ctx, tx) }), err)
+	}
 	if err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
@@ -75,8 +81,7 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 }
 
 // checkpoint moves the list's cursor, adds the lists that a discovery found, and sets rejected records aside.
-func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List, rejected []extract.Rejected) error {
-	batch := &pgx.Batch{}
+func (w *Walk) checkpoint(batch *pgx.Batch, l *List, found []*List, rejected []extract.Rejected) {
 	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2`,
 		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digest.bytes(), l.Done)
 	for _, f := range found {
@@ -86,7 +91,6 @@ func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List
 		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, list_value, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5, $6)`,
 			w.ID, l.No, l.Value, w.Started, storable(r.Reason), storable(r.Raw))
 	}
-	return tx.SendBatch(ctx, batch).Close()
 }
 
 // discover makes a list for each value of the fan-out dimension that had usage and is not known yet; usage without a value
@@ -109,7 +113,7 @@ func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
 	return found
 }
 
-// encode makes the page's rows in COPY format and adds them to the list's count and digest.
+// encode makes the page's rows as the stage keeps them and adds them to the list's count and digest.
 func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Record]) ([]byte, error) {
 	records := p.Records
 	if w.Unnamed(l) {
@@ -125,9 +129,8 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]byte, 0, len(copyHeader)+100*len(records)+2)
-	rows = append(rows, copyHeader...)
-	row := stageRow{list: l.No, page: l.Pages, days: w.Stream.Granularity != extract.Hour}
+	rows := make([]byte, 0, 90*len(records))
+	row := stageRow{days: w.Stream.Granularity != extract.Hour}
 	code := ""
 	for i := range records {
 		r := &records[i]
@@ -144,7 +147,7 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 		}
 	}
 	l.Rows += int64(len(records))
-	return appendCopyEnd(rows), nil
+	return rows, nil
 }
 
 // identify holds the account that the records name against the one that the credentials stand for.

@@ -29,6 +29,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 )
 
 // Store is the warehouse, opened.
@@ -42,6 +43,7 @@ type Store struct {
 	units      *unitCache
 	partitions nameSet
 	held       heldSet
+	publishers *semaphore.Weighted // bounds how many slices are published at once
 	drifts     driftSet
 }
 
@@ -62,6 +64,10 @@ type Options struct {
 
 // ErrDatabaseURL says that DATABASE_URL cannot be read: a matter of configuration, not of the network.
 var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database")
+
+// maxPublishers bounds how many slices a process publishes at once: a publish keeps a core of the database busy, and more of
+// them make each other slower. It also bounds the memory for rows on their way.
+const maxPublishers = 2
 
 // Open connects to the warehouse at url. It tries for a while, so that a database that is just starting is no error.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
@@ -86,7 +92,8 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)
 	}
-	s := &Store{pool: pool, log: opts.Log, owner: opts.Owner, lease: opts.Lease, series: newSeriesCache(), units: newUnitCache()}
+	s := &Store{pool: pool, log: opts.Log, owner: opts.Owner, lease: opts.Lease, series: newSeriesCache(), units: newUnitCache(),
+		publishers: semaphore.NewWeighted(maxPublishers)}
 	if err := s.Await(ctx, opts.Patience); err != nil {
 		pool.Close()
 		return nil, err

@@ -119,7 +119,7 @@ func (w *Walk) resume(ctx context.Context) error {
 
 // checkStage holds the number of staged rows of each list against the checkpoint.
 func (w *Walk) checkStage(ctx context.Context, q querier) error {
-	rows, err := q.Query(ctx, w.sql(`SELECT list_no, count(*) FROM {stage} GROUP BY list_no`), pgx.QueryExecModeSimpleProtocol)
+	rows, err := q.Query(ctx, w.sql(`SELECT list_no, sum(rows) FROM {pages} GROUP BY list_no`), pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		return fmt.Errorf("count the stage: %w", err)
 	}
@@ -127,8 +127,8 @@ func (w *Walk) checkStage(ctx context.Context, q querier) error {
 	var no int32
 	var count int64
 	_, err = pgx.ForEachRow(rows, []any{&no, &count}, func() error { staged[no] = count; return nil })
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42P01" {
-		return ErrStageLost // no such table: restored from a dump without it
+	if stageMissing(err) {
+		return ErrStageLost // restored from a dump without it
 	}
 	if err != nil {
 		return fmt.Errorf("count the stage: %w", err)
@@ -141,13 +141,19 @@ func (w *Walk) checkStage(ctx context.Context, q querier) error {
 	return nil
 }
 
+// stageMissing says whether err is that the stage's table is not there.
+func stageMissing(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42P01"
+}
+
 // Restart forgets what was staged of a list, so that it is walked again from its first page.
 func (w *Walk) Restart(ctx context.Context, l *List) error {
 	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, w.sql(`DELETE FROM {stage} WHERE list_no = $1`), pgx.QueryExecModeSimpleProtocol, l.No); err != nil {
+		if _, err := tx.Exec(ctx, w.sql(`DELETE FROM {pages} WHERE list_no = $1`), pgx.QueryExecModeSimpleProtocol, l.No); err != nil {
 			return err
 		}
 		batch := &pgx.Batch{}

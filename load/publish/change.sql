@@ -8,7 +8,7 @@ SELECT coalesce(n.period_start, o.period_start) AS period_start, coalesce(n.seri
     n.data_upload AS new_upload, n.data_download AS new_download, n.data_total AS new_total, n.data_total_billed AS new_billed, n.billed_unit_id AS new_unit
 FROM (
     SELECT DISTINCT ON (period_start, series_id) *
-    FROM {stage}
+    FROM pg_temp.stage
     ORDER BY period_start, series_id, page DESC, list_no DESC, data_total DESC
 ) n
 FULL JOIN (

@@ -2,6 +2,6 @@
 SELECT count(*), coalesce(sum(data_total), 0)::bigint
 FROM (
     SELECT DISTINCT ON (period_start, series_id) data_total
-    FROM {stage}
+    FROM pg_temp.stage
     ORDER BY period_start, series_id, page DESC, list_no DESC, data_total DESC
 ) n

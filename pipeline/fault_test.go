@@ -84,8 +84,9 @@ func TestPromise2PostgresCrashesOften(t *testing.T) {
 	b.equal("total", "country", "sim", "sim_country")
 }
 
-// The disk is full: the facts cannot grow. The run ends and says so; once there is room the next one finishes. The disk is
-// a limit on the size of files, which a plain user can set too: a table already as large as it may get.
+// The disk is full on every system that Postgres runs on: the facts cannot grow. The run ends and says so; once there is room
+// the next one finishes. The disk is a limit on the size of files (EFBIG), which a plain user can set too: a table already as
+// large as it may get. Linux has a disk that is really full, in full_linux_test.go.
 func TestDiskFull(t *testing.T) {
 	b := smallBench(t, 66)
 	server := b.ownServer()

@@ -76,6 +76,9 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
+// Home is the directory of the server: data and log.
+func (s *Server) Home() string { return s.home }
+
 // CreateDatabase makes a database, as a copy of template or, if that is empty,
 // an empty one. Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
@@ -129,6 +132,14 @@ func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kill()
+}
+
+// Ended is closed when the running server has ended, by whatever: a shutdown, a
+// crash, a disk without room for its WAL.
+func (s *Server) Ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.child.done
 }
 
 func (s *Server) kill() {

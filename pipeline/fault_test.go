@@ -1,13 +1,16 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"simusage/load"
 	"simusage/load/pgtest"
@@ -81,6 +84,48 @@ func TestPromise2PostgresCrashesOften(t *testing.T) {
 	}
 	b.around = nil
 	b.sync()
+	b.equal("total", "country", "sim", "sim_country")
+}
+
+// Postgres is frozen in the middle of a run: its connections stay, and nothing is answered any more. The run, which has no
+// deadline, ends by itself and says so, and so does one that begins then. When Postgres goes on, the next one finishes.
+func TestPostgresFrozen(t *testing.T) {
+	for _, moment := range []int{1, 20, 40} {
+		t.Run(fmt.Sprint("request ", moment), func(t *testing.T) {
+			b := smallBench(t, uint64(70+moment))
+			server := b.ownServer()
+			b.silence, b.patience = 2*time.Second, 2*time.Second
+			b.around = before(moment, server.Freeze)
+			defer server.Thaw()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // for a run that does not end
+			defer cancel()
+			s, err := b.process().Sync(ctx, load.RunStart{Command: "sync"})
+			if err == nil || !strings.Contains(err.Error(), "no answer from Postgres") || s.Outcome != Failed && s.Outcome != Partly {
+				t.Errorf("outcome %s, error %v", s.Outcome, err)
+			}
+			if _, err := b.tryProcess(t.Context()); err == nil || !strings.Contains(err.Error(), "no answer from Postgres") {
+				t.Errorf("on a frozen Postgres: %v", err)
+			}
+			server.Thaw()
+			b.silence, b.patience, b.around = 0, 0, nil
+			b.sync()
+			b.equal("total", "country", "sim", "sim_country")
+		})
+	}
+}
+
+// A statement that waits for long is not taken for silence: here behind a lock, on a Postgres that answers everything else.
+func TestSlowStatementIsNotSilence(t *testing.T) {
+	b := smallBench(t, 69)
+	b.silence = 2 * time.Second
+	var locked sync.WaitGroup
+	b.around = before(10, func() {
+		locked.Go(func() { b.exec(`BEGIN; LOCK TABLE simusage.usage_hourly; SELECT pg_sleep(5); COMMIT`) })
+	})
+	if s := b.sync(); s.Failed > 0 || s.Duration < 5*time.Second {
+		t.Errorf("behind a lock: %+v", s)
+	}
+	locked.Wait()
 	b.equal("total", "country", "sim", "sim_country")
 }
 

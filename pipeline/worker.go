@@ -32,7 +32,7 @@ func (r *run) worker(ctx context.Context, now time.Time) error {
 		due, skip := r.todo()
 		w, err := r.Store.Lease(ctx, due, skip)
 		if lost++; load.Lost(err) && lost <= 10 {
-			if err := r.Store.Await(ctx, time.Minute); err != nil {
+			if err := r.Store.Await(ctx); err != nil {
 				return err
 			}
 			continue
@@ -144,7 +144,7 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 		return w.Release(back)
 	case load.Lost(err):
 		r.Log.Warn("connection to Postgres lost", "slice", w.Name(), "error", err)
-		if awaited := r.Store.Await(ctx, time.Minute); awaited != nil {
+		if awaited := r.Store.Await(ctx); awaited != nil {
 			w.Release(back)
 			return awaited
 		}

@@ -134,6 +134,24 @@ func (s *Server) Kill() {
 	s.kill()
 }
 
+// Freeze stops the postmaster and all its processes where they are, until Thaw:
+// whoever is connected stays so, and gets no answer.
+func (s *Server) Freeze() { s.signalAll(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.signalAll(syscall.SIGCONT) }
+
+func (s *Server) signalAll(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The postmaster first: it could start another process meanwhile.
+	postmaster := s.child.cmd.Process
+	postmaster.Signal(sig)
+	for _, pid := range children(postmaster.Pid) {
+		syscall.Kill(pid, sig)
+	}
+}
+
 // Ended is closed when the running server has ended, by whatever: a shutdown, a
 // crash, a disk without room for its WAL.
 func (s *Server) Ended() <-chan struct{} {

@@ -66,6 +66,31 @@ func TestPromise2PostgresCrashesInARun(t *testing.T) {
 	}
 }
 
+// Postgres crashes and comes back while all connections are idle, so that nobody notices: the pool replaces them before they
+// are used. What is staged then goes to a stage that has lost its beginning, which the publish finds out. The walk begins
+// anew, in the same run.
+func TestPromise2PostgresCrashesUnseen(t *testing.T) {
+	for _, moment := range []int{5, 20, 33} {
+		t.Run(fmt.Sprint("request ", moment), func(t *testing.T) {
+			b := smallBench(t, uint64(160+moment))
+			b.pageSize = 10
+			server := b.ownServer()
+			b.around = before(moment, func() {
+				server.Kill()
+				if err := server.Restart(t.Context()); err != nil {
+					t.Error(err)
+				}
+				b.exec(`SELECT pg_sleep(1.5)`) // the pool looks at connections that were idle for a second
+			})
+			b.untilDone(1)
+			if len(b.query(`SELECT FROM simusage.slice WHERE last_error ~ 'stage'`)) > 0 {
+				t.Error("a slice failed")
+			}
+			b.equal("total", "country", "sim", "sim_country")
+		})
+	}
+}
+
 // Again and again, until the work is done.
 func TestPromise2PostgresCrashesOften(t *testing.T) {
 	b := smallBench(t, 65)

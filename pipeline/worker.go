@@ -142,7 +142,7 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 	case errors.Is(err, load.ErrFenced):
 		r.Log.Warn("slice went to another process", "slice", w.Name())
 		return w.Release(back)
-	case load.Lost(err):
+	case load.Lost(err), errors.Is(err, load.ErrStageLost): // Postgres crashed: noticed by a connection, or only by the publish
 		r.Log.Warn("connection to Postgres lost", "slice", w.Name(), "error", err)
 		if awaited := r.Store.Await(ctx); awaited != nil {
 			w.Release(back)

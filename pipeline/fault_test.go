@@ -139,6 +139,19 @@ func TestPostgresFrozen(t *testing.T) {
 	}
 }
 
+// Frozen for a while only: the run has given its connections up, and goes on with others.
+func TestPostgresFrozenForAWhile(t *testing.T) {
+	b := smallBench(t, 68)
+	server := b.ownServer()
+	b.silence = 2 * time.Second
+	b.around = before(20, func() {
+		server.Freeze()
+		time.AfterFunc(6*time.Second, server.Thaw)
+	})
+	b.untilDone(1)
+	b.equal("total", "country", "sim", "sim_country")
+}
+
 // A statement that waits for long is not taken for silence: here behind a lock, on a Postgres that answers everything else.
 func TestSlowStatementIsNotSilence(t *testing.T) {
 	b := smallBench(t, 69)

@@ -197,7 +197,7 @@ func TestPromise2StageEmptiedByACrash(t *testing.T) {
 		if err := server.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Await(t.Context(), time.Minute); err != nil {
+		if err := h.Await(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		h.conn = MustConnect(t, h.url)

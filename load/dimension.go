@@ -130,7 +130,7 @@ func (n *Names) Publish(ctx context.Context) error {
 			name string
 			args []any
 		}{
-			{"sims", nil}, {"sims_gone", []any{n.account.ID, n.now}},
+			{"ahead", []any{n.account.ID, n.now, n.now.Add(skew)}}, {"sims", nil}, {"sims_gone", []any{n.account.ID, n.now}},
 			{"history_end", []any{n.account.ID, n.now}}, {"history_begin", []any{n.account.ID, n.now}},
 			{"fleets", nil}, {"fleets_gone", []any{n.account.ID, n.now}}, {"networks", nil},
 		} {

@@ -84,10 +84,13 @@ func (s *Store) KeepAlive(ctx context.Context, run int64) error {
 		if err := sleep(ctx, s.lease/3); err != nil {
 			return nil
 		}
-		_, err := s.pool.Exec(ctx, `WITH alive AS (UPDATE simusage.run SET seen_at = clock_timestamp() WHERE id = $3)
+		// On a connection that is dead this would wait while the leases run out.
+		bounded, cancel := context.WithTimeout(ctx, max(s.lease/3, 5*time.Second))
+		_, err := s.pool.Exec(bounded, `WITH alive AS (UPDATE simusage.run SET seen_at = clock_timestamp() WHERE id = $3)
 			UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $2::interval WHERE id IN (
 				SELECT id FROM simusage.slice WHERE leased_by = $1 AND id = ANY($4) FOR UPDATE SKIP LOCKED)`,
 			s.owner, s.lease, run, s.held.all())
+		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("leases not extended", "error", err)
 		}

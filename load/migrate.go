@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	driver "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
@@ -158,10 +159,36 @@ func up(ctx context.Context, cfg *pgx.ConnConfig) error {
 	defer m.Close()
 	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
 	defer stop()
-	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return fmt.Errorf("migrate: %w", err)
+	for tries := 1; ; tries++ {
+		err := m.Up()
+		if err == nil || errors.Is(err, migrate.ErrNoChange) {
+			return ctx.Err()
+		}
+		// A sync that goes on may wait for the migration while that waits for it, and Postgres gives one of them up.
+		if deadlock := takeBack(m, err); !deadlock || tries == 10 || ctx.Err() != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
 	}
-	return ctx.Err()
+}
+
+// takeBack sets the version back behind a migration that Postgres refused, and says whether it was for a deadlock. Each
+// migration is one transaction: nothing of it is there, and no hand has to mend what golang-migrate calls dirty. If the
+// connection was lost, nobody knows.
+func takeBack(m *migrate.Migrate, err error) (deadlock bool) {
+	var refused database.Error
+	var pg *pgconn.PgError
+	if !errors.As(err, &refused) || !errors.As(refused.OrigErr, &pg) {
+		return false
+	}
+	version, dirty, err := m.Version()
+	if err != nil || !dirty {
+		return false
+	}
+	before := int(version) - 1
+	if before == 0 {
+		before = database.NilVersion
+	}
+	return m.Force(before) == nil && pg.Code == "40P01"
 }
 
 func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {

@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +39,11 @@ type Store struct {
 	log   *slog.Logger
 	owner string
 	lease time.Duration
+
+	patience time.Duration
+	conns    sync.Map // the open connections, each a net.Conn
+	stop     context.CancelFunc
+	watcher  sync.WaitGroup
 
 	series     *seriesCache
 	units      *unitCache
@@ -55,8 +61,10 @@ type Options struct {
 	Lease time.Duration
 	// Conns bounds the connections. Default 8.
 	Conns int32
-	// Patience is how long Open tries to reach a database that does not answer. Default 30 s.
+	// Patience is how long a database that cannot be reached is waited for. Default a minute.
 	Patience time.Duration
+	// Silence is how long Postgres may answer nothing before its connections are given up. Default 5 minutes.
+	Silence time.Duration
 	// Dial replaces how connections are made; nil for the network.
 	Dial pgconn.DialFunc
 	Log  *slog.Logger
@@ -86,18 +94,24 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		opts.Lease = time.Minute
 	}
 	if opts.Patience == 0 {
-		opts.Patience = 30 * time.Second
+		opts.Patience = time.Minute
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
+	if opts.Silence == 0 {
+		opts.Silence = defaultSilence
+	}
+	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(),
+		publishers: semaphore.NewWeighted(maxPublishers)}
+	s.watched(cfg)
+	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)
 	}
-	s := &Store{pool: pool, log: opts.Log, owner: opts.Owner, lease: opts.Lease, series: newSeriesCache(), units: newUnitCache(),
-		publishers: semaphore.NewWeighted(maxPublishers)}
-	if err := s.Await(ctx, opts.Patience); err != nil {
-		pool.Close()
+	if err := s.Await(ctx); err != nil {
+		s.pool.Close()
 		return nil, err
 	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.watcher.Go(func() { s.watch(watching, opts.Silence) })
 	return s, nil
 }
 
@@ -118,6 +132,7 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 		// Named prepared statements do not survive a transaction pooler; unnamed ones do.
 		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	cfg.PingTimeout = 10 * time.Second // of a connection that was idle: one that is dead is replaced
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "simusage"
@@ -125,12 +140,14 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// Await waits until Postgres answers, for as long as patience says. What cannot heal by waiting (a wrong password, no
-// such database) is told at once.
-func (s *Store) Await(ctx context.Context, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
+// Await waits until Postgres answers, for as long as the store's patience lasts. What cannot heal by waiting (a wrong
+// password, no such database) is told at once.
+func (s *Store) Await(ctx context.Context) error {
+	deadline := time.Now().Add(s.patience)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
-		err := s.pool.Ping(ctx)
+		bounded, cancel := context.WithDeadline(ctx, deadline)
+		err := s.pool.Ping(bounded)
+		cancel()
 		if err == nil {
 			return nil
 		}
@@ -165,6 +182,9 @@ func plain(err error) error {
 	if errors.As(err, &op) && op.Err != nil {
 		return op.Err
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSilent
+	}
 	return err
 }
 
@@ -174,7 +194,11 @@ func address(c *pgx.ConnConfig) string {
 }
 
 // Close gives the connections back.
-func (s *Store) Close() { s.pool.Close() }
+func (s *Store) Close() {
+	s.stop()
+	s.watcher.Wait()
+	s.pool.Close()
+}
 
 // Owner is the name under which this process holds leases.
 func (s *Store) Owner() string { return s.owner }

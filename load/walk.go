@@ -50,8 +50,8 @@ const discovery = "*"
 // Unnamed says whether the list is the one of the usage that has no value of the fan-out dimension.
 func (w *Walk) Unnamed(l *List) bool { return w.Stream.FanOut != "" && l.No > 0 && l.Value == "" }
 
-// ErrStageLost says that the stage does not hold what the checkpoint says: Postgres crashed and emptied it. The walk
-// begins anew.
+// ErrStageLost says that the stage does not hold what the checkpoint says: Postgres crashed and emptied it. The next one to
+// begin the walk begins it anew.
 var ErrStageLost = errors.New("the stage was emptied by a crash of Postgres")
 
 // abandonedSQL lets what walks of a slice ($1) set aside go that were never published: the next one finds it again.

@@ -46,6 +46,8 @@ type bench struct {
 	// around, when set, stands between a process and the network.
 	around    http.RoundTripper
 	dial      pgconn.DialFunc
+	silence   time.Duration // and patience, of load.Options
+	patience  time.Duration
 	processes int
 }
 
@@ -85,7 +87,8 @@ func (b *bench) tryProcess(ctx context.Context) (*Job, error) {
 	b.t.Helper()
 	b.processes++
 	log := slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	store, err := load.Open(ctx, b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial, Lease: 2 * time.Second})
+	store, err := load.Open(ctx, b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial,
+		Lease: 2 * time.Second, Silence: b.silence, Patience: b.patience})
 	if err != nil {
 		return nil, err
 	}

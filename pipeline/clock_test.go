@@ -2,8 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -137,4 +140,81 @@ func TestClockJumpsBackWithinARun(t *testing.T) {
 		t.Errorf("%d slices, want %d", s.Slices, want)
 	}
 	b.equal("total", "sim")
+}
+
+// The first run of all, by a clock that is years ahead: the thirty days that a sync keeps complete count from it, and lie in
+// the future. When the clock is right, the thirty days before now are loaded.
+func TestFirstRunByAClockAhead(t *testing.T) {
+	b := clockBench(t, 44)
+	run := func(now time.Time) (Summary, error) {
+		job := b.process()
+		job.Now, job.Since = func() time.Time { return now }, Since{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		return job.Sync(ctx, load.RunStart{Command: "sync"})
+	}
+	if s, err := run(b.clock.Now().AddDate(2, 0, 0)); s.Outcome == Stopped {
+		t.Errorf("the run by a clock ahead did not end: %v", err)
+	}
+	for range 2 {
+		b.clock.Advance(time.Hour)
+		if _, err := run(b.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if early := b.settledTooEarly(); len(early) > 0 {
+			t.Errorf("settled too early: %v", early)
+		}
+		b.equal("total", "sim")
+		if wrong := b.query(`SELECT * FROM usage.freshness WHERE complete_until <> $1 OR holes > 0`, b.clock.Now().Truncate(time.Hour)); len(wrong) > 0 {
+			t.Errorf("freshness: %v", wrong)
+		}
+	}
+	b.finally()
+}
+
+// Names that were read by a clock ahead are not fresh until then, and their history does not begin then.
+func TestNamesReadByAClockAhead(t *testing.T) {
+	b := clockBench(t, 45)
+	sims := b.world.Sims()
+	gone := ""
+	rename := func(sid, name string) {
+		b.world.EditSims(func(s *fakeapi.Sim) bool {
+			if s.SID == sid {
+				s.UniqueName = name
+			}
+			return s.SID != gone
+		})
+	}
+	b.sync()
+	gone = sims[2].SID
+	for i, ahead := range []time.Duration{10 * 24 * time.Hour, 20 * 24 * time.Hour} {
+		rename(sims[0].SID, fmt.Sprint("read ahead ", i))
+		job := b.process()
+		job.Now = func() time.Time { return b.clock.Now().Add(ahead) }
+		if err := job.Names(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(sims[0].SID, "right")
+	rename(sims[1].SID, "right too")
+	b.clock.Advance(time.Hour)
+	b.sync()
+	b.namesEqual()
+	now := b.clock.Now()
+	if later := b.query(`SELECT sim_sid, valid_from, valid_to FROM usage.sim_history WHERE valid_from > $1 OR valid_to > $1 AND valid_to < 'infinity'`, now); len(later) > 0 {
+		t.Errorf("the history knows the future: %q", later)
+	}
+	if later := b.query(`SELECT sim_sid FROM usage.sim WHERE gone_at > $1`, now); len(later) > 0 {
+		t.Errorf("SIMs that will be gone: %q", later)
+	}
+	var want []string
+	for _, s := range b.world.Sims() {
+		want = append(want, strings.TrimSpace(s.SID+" "+s.UniqueName))
+	}
+	slices.Sort(want)
+	difference(t, "history now", b.query(`SELECT concat(sim_sid, ' ', sim_name) FROM usage.sim_history WHERE valid_from <= $1 AND valid_to > $1`, now), want)
+	if torn := b.query(`SELECT sim_sid, valid_from FROM usage.sim_history a WHERE valid_to < 'infinity' AND sim_sid <> $1 AND NOT EXISTS
+		(SELECT FROM usage.sim_history b WHERE b.sim_sid = a.sim_sid AND b.valid_from = a.valid_to)`, gone); len(torn) > 0 {
+		t.Errorf("chapters that nothing follows: %q", torn)
+	}
 }

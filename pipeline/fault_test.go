@@ -1,13 +1,16 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"simusage/load"
 	"simusage/load/pgtest"
@@ -63,6 +66,31 @@ func TestPromise2PostgresCrashesInARun(t *testing.T) {
 	}
 }
 
+// Postgres crashes and comes back while all connections are idle, so that nobody notices: the pool replaces them before they
+// are used. What is staged then goes to a stage that has lost its beginning, which the publish finds out. The walk begins
+// anew, in the same run.
+func TestPromise2PostgresCrashesUnseen(t *testing.T) {
+	for _, moment := range []int{5, 20, 33} {
+		t.Run(fmt.Sprint("request ", moment), func(t *testing.T) {
+			b := smallBench(t, uint64(160+moment))
+			b.pageSize = 10
+			server := b.ownServer()
+			b.around = before(moment, func() {
+				server.Kill()
+				if err := server.Restart(t.Context()); err != nil {
+					t.Error(err)
+				}
+				b.exec(`SELECT pg_sleep(1.5)`) // the pool looks at connections that were idle for a second
+			})
+			b.untilDone(1)
+			if len(b.query(`SELECT FROM simusage.slice WHERE last_error ~ 'stage'`)) > 0 {
+				t.Error("a slice failed")
+			}
+			b.equal("total", "country", "sim", "sim_country")
+		})
+	}
+}
+
 // Again and again, until the work is done.
 func TestPromise2PostgresCrashesOften(t *testing.T) {
 	b := smallBench(t, 65)
@@ -84,8 +112,64 @@ func TestPromise2PostgresCrashesOften(t *testing.T) {
 	b.equal("total", "country", "sim", "sim_country")
 }
 
-// The disk is full: the facts cannot grow. The run ends and says so; once there is room the next one finishes. The disk is
-// a limit on the size of files, which a plain user can set too: a table already as large as it may get.
+// Postgres is frozen in the middle of a run: its connections stay, and nothing is answered any more. The run, which has no
+// deadline, ends by itself and says so, and so does one that begins then. When Postgres goes on, the next one finishes.
+func TestPostgresFrozen(t *testing.T) {
+	for _, moment := range []int{1, 30} {
+		t.Run(fmt.Sprint("request ", moment), func(t *testing.T) {
+			b := smallBench(t, uint64(70+moment))
+			server := b.ownServer()
+			b.silence, b.patience = 2*time.Second, 2*time.Second
+			b.around = before(moment, server.Freeze)
+			defer server.Thaw()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // for a run that does not end
+			defer cancel()
+			s, err := b.process().Sync(ctx, load.RunStart{Command: "sync"})
+			if err == nil || !strings.Contains(err.Error(), "no answer from Postgres") || s.Outcome != Failed && s.Outcome != Partly {
+				t.Errorf("outcome %s, error %v", s.Outcome, err)
+			}
+			if _, err := b.tryProcess(t.Context()); err == nil || !strings.Contains(err.Error(), "no answer from Postgres") {
+				t.Errorf("on a frozen Postgres: %v", err)
+			}
+			server.Thaw()
+			b.silence, b.patience, b.around = 0, 0, nil
+			b.sync()
+			b.equal("total", "country", "sim", "sim_country")
+		})
+	}
+}
+
+// Frozen for a while only: the run has given its connections up, and goes on with others.
+func TestPostgresFrozenForAWhile(t *testing.T) {
+	b := smallBench(t, 68)
+	server := b.ownServer()
+	b.silence = 2 * time.Second
+	b.around = before(20, func() {
+		server.Freeze()
+		time.AfterFunc(6*time.Second, server.Thaw)
+	})
+	b.untilDone(1)
+	b.equal("total", "country", "sim", "sim_country")
+}
+
+// A statement that waits for long is not taken for silence: here behind a lock, on a Postgres that answers everything else.
+func TestSlowStatementIsNotSilence(t *testing.T) {
+	b := smallBench(t, 69)
+	b.silence = 2 * time.Second
+	var locked sync.WaitGroup
+	b.around = before(10, func() {
+		locked.Go(func() { b.exec(`BEGIN; LOCK TABLE simusage.usage_hourly; SELECT pg_sleep(5); COMMIT`) })
+	})
+	if s := b.sync(); s.Failed > 0 || s.Duration < 5*time.Second {
+		t.Errorf("behind a lock: %+v", s)
+	}
+	locked.Wait()
+	b.equal("total", "country", "sim", "sim_country")
+}
+
+// The disk is full on every system that Postgres runs on: the facts cannot grow. The run ends and says so; once there is room
+// the next one finishes. The disk is a limit on the size of files (EFBIG), which a plain user can set too: a table already as
+// large as it may get. Linux has a disk that is really full, in full_linux_test.go.
 func TestDiskFull(t *testing.T) {
 	b := smallBench(t, 66)
 	server := b.ownServer()

@@ -49,7 +49,7 @@ func (j *Job) names(ctx context.Context, account load.Account, client *extract.C
 		err = n.Publish(ctx)
 	}
 	if err != nil {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		back, cancel := inOrder(ctx)
 		defer cancel()
 		if failed := n.Fail(back, err); failed != nil {
 			j.Log.Warn("failure of the names not noted; the claim runs out by itself", "error", failed)

@@ -4,139 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
 
 	"simusage/extract"
 	"simusage/extract/fakeapi"
 	"simusage/load"
 )
 
-// link is a bad network: it stands between the program and a server, and passes bytes on as long as it likes.
+// link is a bad network: toxiproxy between the program and a server.
+//
+// Toxics are there before the first connection, or only added: toxiproxy may lock up when a toxic is taken away from
+// connections that are just ending. So a test whose network gets better takes a new link.
 type link struct {
+	*toxiproxy.Proxy
 	t       *testing.T
-	address string // where it listens, the same after each outage
-	server  string
-
-	mu       sync.Mutex
-	listener net.Listener
-	conns    []net.Conn
-	pass     func(bytes int) verdict
+	address string
 }
 
-// verdict is what happens to a piece of data.
-type verdict int
-
-const (
-	onward verdict = iota
-	reset          // the connection is reset, the data is lost
-	silent         // the data is lost, and so is all that comes after it; the connection stays
-)
-
-func newLink(t *testing.T, server string) *link {
+func newLink(t *testing.T, server string) link {
 	t.Helper()
-	l := &link{t: t, address: "127.0.0.1:0", server: server}
+	quiet := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	l := link{Proxy: toxiproxy.NewProxy(quiet, t.Name(), "127.0.0.1:0", server), t: t}
 	l.up()
-	t.Cleanup(l.down)
+	t.Cleanup(l.Stop)
+	l.address = l.Listen
 	return l
 }
 
-// up begins to take connections.
-func (l *link) up() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var err error
-	if l.listener, err = net.Listen("tcp", l.address); err != nil {
+// up takes connections, at the same address after each outage; Stop refuses them and cuts those that are there.
+func (l link) up() {
+	if err := l.Start(); err != nil {
 		l.t.Error(err)
-		return
 	}
-	if l.address == "127.0.0.1:0" {
-		l.address = l.listener.Addr().String()
-	}
-	listener := l.listener
-	go func() {
-		for {
-			from, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			to, err := net.Dial("tcp", l.server)
-			if err != nil {
-				from.Close()
-				continue
-			}
-			l.mu.Lock()
-			l.conns = append(l.conns, from, to)
-			l.mu.Unlock()
-			go l.copy(to, from)
-			go l.copy(from, to)
-		}
-	}()
 }
 
-// down refuses connections and resets those that are there.
-func (l *link) down() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.listener.Close()
-	for _, c := range l.conns {
-		abort(c)
-	}
-	l.conns = nil
-}
-
-// misbehave sets what happens to the data from now on; nil is nothing.
-func (l *link) misbehave(pass func(bytes int) verdict) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pass = pass
-}
-
-// copy passes small pieces on, so that a message of Postgres breaks anywhere.
-func (l *link) copy(to, from net.Conn) {
-	defer abort(to)
-	defer abort(from)
-	piece := make([]byte, 512)
-	for {
-		n, err := from.Read(piece)
-		if err != nil {
-			return
-		}
-		l.mu.Lock()
-		pass := l.pass
-		l.mu.Unlock()
-		if pass != nil {
-			switch pass(n) {
-			case reset:
-				to.Write(piece[:n/2])
-				return
-			case silent:
-				io.Copy(io.Discard, from)
-				return
-			}
-		}
-		if _, err := to.Write(piece[:n]); err != nil {
-			return
+// toxic poisons a share of the connections, in both directions.
+func (l link) toxic(kind string, share float64, attributes string) {
+	l.t.Helper()
+	for _, direction := range []string{"upstream", "downstream"} {
+		text := fmt.Sprintf(`{"type": %q, "stream": %q, "toxicity": %g, "attributes": {%s}}`, kind, direction, share, attributes)
+		if _, err := l.Toxics.AddToxicJson(strings.NewReader(text)); err != nil {
+			l.t.Error(err)
 		}
 	}
 }
 
-// abort closes a connection as one that was lost: with a reset.
-func abort(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	c.Close()
+// lossy cuts each connection after some bytes, in the middle of whatever that is, and some already while they are made.
+// reset_peer is also what makes toxiproxy cut with a reset.
+func (l link) lossy(bytes int) {
+	l.t.Helper()
+	l.toxic("reset_peer", 0.1, `"timeout": 0`)
+	l.toxic("limit_data", 1, fmt.Sprintf(`"bytes": %d`, bytes))
+}
+
+// slow lets data trickle in small pieces.
+func (l link) slow() {
+	l.t.Helper()
+	l.toxic("slicer", 1, `"average_size": 512, "size_variation": 256, "delay": 500`)
+	l.toxic("latency", 1, `"latency": 3, "jitter": 2`)
+	l.toxic("bandwidth", 1, `"rate": 250`)
+}
+
+// silent swallows all data from now on; the connections stay.
+func (l link) silent() {
+	l.t.Helper()
+	l.toxic("timeout", 1, `"timeout": 0`)
 }
 
 // toPostgres leads the bench's processes to Postgres over a link.
-func (b *bench) toPostgres() *link {
+func (b *bench) toPostgres() link {
 	b.t.Helper()
 	u, err := url.Parse(b.database)
 	if err != nil {
@@ -150,7 +97,7 @@ func (b *bench) toPostgres() *link {
 }
 
 // toAPI leads them to the API over a link.
-func (b *bench) toAPI() *link {
+func (b *bench) toAPI() link {
 	b.t.Helper()
 	u, err := url.Parse(b.apiURL)
 	if err != nil {
@@ -161,48 +108,35 @@ func (b *bench) toAPI() *link {
 	return l
 }
 
-// untilDone runs until a run says that it is done. A run that does not must say so, and must end.
-func (b *bench) untilDone(most int) (runs int) {
+// attempt is one run, and says whether it got done. A run that does not must say so, and must end.
+func (b *bench) attempt() bool {
 	b.t.Helper()
-	for runs = 1; ; runs++ {
-		ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
-		job, err := b.tryProcess(ctx)
-		var s Summary
-		if err == nil {
-			s, err = job.Sync(ctx, load.RunStart{Command: "sync"})
-			job.Store.Close()
-		}
-		if ctx.Err() != nil {
-			b.t.Fatalf("run %d did not end", runs)
-		}
-		cancel()
-		if err == nil && s.Outcome == Done {
-			return runs
-		}
-		if err == nil || s.Outcome == Done || s.Outcome == "" && job != nil {
-			b.t.Errorf("run %d: outcome %q, error %v", runs, s.Outcome, err)
-		}
-		if runs == most {
-			b.t.Fatalf("not done after %d runs: %v", runs, err)
-		}
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	job, err := b.tryProcess(ctx)
+	var s Summary
+	if err == nil {
+		s, err = job.Sync(ctx, load.RunStart{Command: "sync"})
+		job.Store.Close()
 	}
+	if ctx.Err() != nil {
+		b.t.Fatalf("run %d did not end: %v", b.processes, err)
+	}
+	if (err == nil) != (s.Outcome == Done) || s.Outcome == "" && job != nil {
+		b.t.Errorf("run %d: outcome %q, error %v", b.processes, s.Outcome, err)
+	}
+	return err == nil
 }
 
-// lossy resets a connection after random amounts of data, some times.
-func lossy(seed uint64, between, times int) func(int) verdict {
-	random := rand.New(rand.NewPCG(seed, 0))
-	var mu sync.Mutex
-	left := random.IntN(between)
-	return func(n int) verdict {
-		mu.Lock()
-		defer mu.Unlock()
-		if left -= n; left > 0 || times == 0 {
-			return onward
+// untilDone makes attempts until one gets done.
+func (b *bench) untilDone(most int) (runs int) {
+	b.t.Helper()
+	for runs = 1; !b.attempt(); runs++ {
+		if runs == most {
+			b.t.Fatalf("not done after %d runs", runs)
 		}
-		left = random.IntN(between)
-		times--
-		return reset
 	}
+	return runs
 }
 
 func smallBench(t *testing.T, seed uint64) *bench {
@@ -213,14 +147,27 @@ func smallBench(t *testing.T, seed uint64) *bench {
 	return b
 }
 
-// The connection to Postgres is reset in the middle of a message, again and again.
+// Every connection to Postgres is reset in the middle of a message, early at first, then farther and farther into the work.
 func TestPostgresConnectionReset(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			b := smallBench(t, 50+seed)
-			b.toPostgres().misbehave(lossy(seed, 60_000, 40))
-			t.Logf("%d runs", b.untilDone(45))
+			random := rand.New(rand.NewPCG(seed, 0))
+			runs, done := 0, false
+			var conns atomic.Int32
+			for ; runs < 15 && !done; runs++ {
+				b.toPostgres().lossy(2_000 + random.IntN(2_000*(runs+1)))
+				dial := b.dial
+				b.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					conns.Add(1)
+					return dial(ctx, network, address)
+				}
+				done = b.attempt()
+			}
 			b.dial = nil
+			t.Logf("done: %t, after %d runs and %d connections", done, runs, conns.Load())
+			b.expireLeases()
+			b.untilDone(1)
 			b.equal("total", "country", "sim", "sim_country")
 		})
 	}
@@ -229,7 +176,7 @@ func TestPostgresConnectionReset(t *testing.T) {
 // The connection to the API is reset in the middle of a question or an answer. That is within one run's patience.
 func TestAPIConnectionReset(t *testing.T) {
 	b := smallBench(t, 55)
-	b.toAPI().misbehave(lossy(1, 40_000, 50))
+	b.toAPI().lossy(15_000)
 	t.Logf("%d runs", b.untilDone(5))
 	b.equal("total", "country", "sim", "sim_country")
 }
@@ -238,9 +185,8 @@ func TestAPIConnectionReset(t *testing.T) {
 func TestSlowNetwork(t *testing.T) {
 	b := smallBench(t, 56)
 	b.streams = parseStreams(t, "hour/total", "hour/sim")
-	slow := func(int) verdict { time.Sleep(2 * time.Millisecond); return onward }
-	b.toPostgres().misbehave(slow)
-	b.toAPI().misbehave(slow)
+	b.toPostgres().slow()
+	b.toAPI().slow()
 	if runs := b.untilDone(1); runs != 1 {
 		t.Errorf("%d runs", runs)
 	}
@@ -250,24 +196,19 @@ func TestSlowNetwork(t *testing.T) {
 
 // Postgres cannot be reached for a while in the middle of a run, and the run goes on when it can.
 func TestPostgresUnreachableForAWhile(t *testing.T) {
-	b := smallBench(t, 57)
-	l := b.toPostgres()
-	asked := 0
-	var mu sync.Mutex
-	b.around = roundTrip(func(r *http.Request) (*http.Response, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if asked++; asked == 15 {
-			l.down()
-			time.AfterFunc(300*time.Millisecond, l.up)
-		}
-		return http.DefaultTransport.RoundTrip(r)
-	})
-	if runs := b.untilDone(1); runs != 1 {
-		t.Errorf("%d runs", runs)
+	for _, outage := range []time.Duration{300 * time.Millisecond, 8 * time.Second} {
+		t.Run(outage.String(), func(t *testing.T) {
+			b := smallBench(t, 57)
+			l := b.toPostgres()
+			b.around = before(15, func() {
+				l.Stop()
+				time.AfterFunc(outage, l.up)
+			})
+			b.untilDone(1)
+			b.dial = nil
+			b.equal("total", "country", "sim", "sim_country")
+		})
 	}
-	b.dial = nil
-	b.equal("total", "country", "sim", "sim_country")
 }
 
 // A connection to Postgres that falls silent looks like a slow statement. A run with a deadline ends at it all the same,
@@ -277,23 +218,16 @@ func TestPostgresFallsSilent(t *testing.T) {
 	l := b.toPostgres()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	pieces := 0
-	var mu sync.Mutex
-	l.misbehave(func(int) verdict {
-		mu.Lock()
-		defer mu.Unlock()
-		if pieces++; pieces < 300 {
-			return onward
-		}
+	b.around = before(30, func() {
+		l.silent()
 		stop() // the deadline
-		return silent
 	})
 	began := time.Now()
 	s, err := b.process().Sync(ctx, load.RunStart{Command: "sync"})
 	if took := time.Since(began); s.Outcome != Stopped || err == nil || took > 30*time.Second {
 		t.Errorf("outcome %s after %v, error %v", s.Outcome, took, err)
 	}
-	b.dial = nil
+	b.dial, b.around = nil, nil
 	b.expireLeases()
 	b.sync()
 	b.equal("total", "country", "sim", "sim_country")
@@ -316,7 +250,7 @@ func TestAPIDownForAWhile(t *testing.T) {
 				asked++
 				switch asked {
 				case 20:
-					l.down()
+					l.Stop()
 				case 20 + c.back:
 					l.up()
 				}

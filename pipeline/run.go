@@ -229,7 +229,7 @@ func (r *run) conclude(ctx context.Context, err error) {
 		s.Retries += stats.Retries - before.Retries
 		s.Throttled += stats.Throttled - before.Throttled
 	}
-	count, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	count, cancel := inOrder(ctx)
 	defer cancel()
 	if free, held, _, counted := r.Store.Left(count, r.want, nil); counted == nil {
 		s.LeftDue = free + held

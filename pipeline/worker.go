@@ -32,7 +32,7 @@ func (r *run) worker(ctx context.Context, now time.Time) error {
 		due, skip := r.todo()
 		w, err := r.Store.Lease(ctx, due, skip)
 		if lost++; load.Lost(err) && lost <= 10 {
-			if err := r.Store.Await(ctx, time.Minute); err != nil {
+			if err := r.Store.Await(ctx); err != nil {
 				return err
 			}
 			continue
@@ -131,30 +131,27 @@ func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (_ load.
 // setback gives a slice that could not be finished back and draws the conclusion from why. The walk stays as it is: the
 // next one to lease the slice goes on there.
 func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
-	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	switch {
-	case ctx.Err() != nil:
-		if err := w.Release(back); err != nil {
-			r.Log.Warn("slice not given back; its lease runs out by itself", "slice", w.Name(), "error", err)
-		}
-		return ctx.Err()
-	case errors.Is(err, load.ErrFenced):
-		r.Log.Warn("slice went to another process", "slice", w.Name())
-		return w.Release(back)
-	case load.Lost(err):
+	// Postgres was gone: noticed by a connection, or after a crash only by the publish.
+	if ctx.Err() == nil && (load.Lost(err) || errors.Is(err, load.ErrStageLost)) {
 		r.Log.Warn("connection to Postgres lost", "slice", w.Name(), "error", err)
-		if awaited := r.Store.Await(ctx, time.Minute); awaited != nil {
-			w.Release(back)
-			return awaited
-		}
+		awaited := r.Store.Await(ctx)
 		r.mu.Lock()
 		r.tries[w.ID]++
 		often := r.tries[w.ID] >= 3
 		r.mu.Unlock()
-		if !often {
-			return w.Release(back)
+		if awaited != nil || !often {
+			r.giveBack(ctx, w)
+			return awaited
 		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.giveBack(ctx, w)
+		return ctx.Err()
+	case errors.Is(err, load.ErrFenced):
+		r.Log.Warn("slice went to another process", "slice", w.Name())
+		r.giveBack(ctx, w)
+		return nil
 	}
 	r.Log.Error("slice failed", "slice", w.Name(), "error", err)
 	r.mu.Lock()
@@ -168,11 +165,28 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 	}
 	r.mu.Unlock()
 	r.problem(err)
+	back, cancel := inOrder(ctx)
+	defer cancel()
 	noted := w.Fail(back, err)
 	if load.Broken(err) {
 		return err
 	}
 	return noted
+}
+
+// giveBack lets others have the slice. Where that fails, its lease runs out by itself.
+func (r *run) giveBack(ctx context.Context, w *load.Walk) {
+	back, cancel := inOrder(ctx)
+	defer cancel()
+	if err := w.Release(back); err != nil {
+		r.Log.Warn("slice not given back; its lease runs out by itself", "slice", w.Name(), "error", err)
+	}
+}
+
+// inOrder is the moment that there is to end something in order, also when ctx is over. It begins when it is asked for: a
+// wait before it must not use it up.
+func inOrder(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }
 
 // close takes streams out of the run.

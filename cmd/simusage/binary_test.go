@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,15 +26,48 @@ func binary(t *testing.T) string {
 		if built.dir, built.err = os.MkdirTemp("", "simusage-test-"); built.err != nil {
 			return
 		}
-		path := filepath.Join(built.dir, "simusage")
-		if exec.Command("go", "build", "-race", "-o", path, ".").Run() != nil {
-			built.err = exec.Command("go", "build", "-o", path, ".").Run()
-		}
+		built.err = build(filepath.Join(built.dir, "simusage"))
 	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
 	return filepath.Join(built.dir, "simusage")
+}
+
+func build(path string, flags ...string) error {
+	args := append([]string{"build", "-o", path}, flags...)
+	if exec.Command("go", append(args, "-race", ".")...).Run() == nil {
+		return nil
+	}
+	return exec.Command("go", append(args, ".")...).Run()
+}
+
+// newer builds a later version of the real program: it has one migration more.
+func newer(t *testing.T, migration string) (path string) {
+	t.Helper()
+	files, err := filepath.Glob("../../migrations/*.up.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, err := filepath.Abs(fmt.Sprintf("../../migrations/%06d_newer.up.sql", len(files)+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {added: filepath.Join(dir, "newer.sql")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"newer.sql": migration, "overlay.json": string(overlay)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path = filepath.Join(dir, "simusage")
+	if err := build(path, "-overlay", filepath.Join(dir, "overlay.json")); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // process is the real program at work.
@@ -45,7 +80,12 @@ type process struct {
 // start starts the real program. It dies with the test at the latest.
 func (b *bench) start(args ...string) *process {
 	b.t.Helper()
-	p := &process{cmd: exec.CommandContext(b.t.Context(), binary(b.t), args...), ended: make(chan struct{})}
+	return b.startThe(binary(b.t), args...)
+}
+
+func (b *bench) startThe(program string, args ...string) *process {
+	b.t.Helper()
+	p := &process{cmd: exec.CommandContext(b.t.Context(), program, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log
 	p.cmd.Env = []string{"GORACE=halt_on_error=1"}
 	for name, value := range b.env {

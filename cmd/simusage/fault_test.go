@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -10,8 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"simusage/extract/fakeapi"
 )
@@ -87,69 +83,4 @@ func TestPromise9TwentyProcessesAndRandomKills(t *testing.T) {
 	if stages := b.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^stage_'`); len(stages) > 0 {
 		t.Errorf("stages left behind: %v", stages)
 	}
-}
-
-// A newer program migrates while this one syncs: tables change under it, views are dropped and made anew, the version goes
-// up. Neither waits for the other for ever, the run ends right, and the next one says that the database is newer.
-func TestMigrationDuringASync(t *testing.T) {
-	t.Parallel()
-	b := nowBench(t, fakeapi.WorldConfig{Seed: 72, Sims: 10}, fakeapi.Options{})
-	b.env["SIMUSAGE_PAGE_SIZE"] = "20"
-	arrived, migrated := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	b.api.Inject(fakeapi.Fault{After: 15, Every: 1, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		once.Do(func() { close(arrived) })
-		next.ServeHTTP(w, r)
-	}})
-	// The run goes on meanwhile; one list waits, so that it does not end before the migration.
-	b.api.Inject(fakeapi.Fault{After: 40, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		<-migrated
-		next.ServeHTTP(w, r)
-	}})
-	p := b.start("sync")
-	<-arrived
-	newer := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		conn, err := pgx.Connect(ctx, b.database)
-		if err != nil {
-			return err
-		}
-		defer conn.Close(ctx)
-		_, err = conn.Exec(ctx, `BEGIN;
-			ALTER TABLE simusage.slice ADD COLUMN newer text NOT NULL DEFAULT '';
-			ALTER TABLE simusage.list ADD COLUMN newer text NOT NULL DEFAULT '';
-			ALTER TABLE simusage.usage_hourly ADD COLUMN newer integer;
-			CREATE INDEX newer ON simusage.series (sim_sid);
-			COMMIT`)
-		return err
-	}
-	for step, err := range []error{newer(), b.reinstall(), b.reinstall()} {
-		if err != nil {
-			t.Errorf("step %d of the migration: %v", step+1, err)
-		}
-	}
-	b.exec(`UPDATE simusage.schema_migrations SET version = version + 1`)
-	close(migrated)
-	p.end(t, 0)
-	b.settled()
-	if r := b.start("sync").end(t, 2); !strings.Contains(r.stderr, "newer than this program") {
-		t.Errorf("on a newer database: %s", r.stderr)
-	}
-	if r := b.start("migrate").end(t, 2); !strings.Contains(r.stderr, "newer than this program") {
-		t.Errorf("migrate of a newer database: %s", r.stderr)
-	}
-	b.exec(`UPDATE simusage.schema_migrations SET version = version - 1`)
-	b.start("backfill", "--from", b.since.Format(time.DateOnly), "--to", time.Now().UTC().AddDate(0, 0, -4).Format(time.DateOnly), "--again").end(t, 0)
-	b.settled()
-}
-
-// reinstall lets the real migrate drop all views and make them anew, as it does where their columns have changed.
-func (b *bench) reinstall() error {
-	b.t.Helper()
-	b.exec(`DROP VIEW usage.sim_daily; CREATE VIEW usage.sim_daily AS SELECT 1 AS older; UPDATE simusage.view_install SET digest = 'older'`)
-	if r := b.run("migrate"); r.code != 0 {
-		return fmt.Errorf("exit code %d: %s", r.code, r.stderr)
-	}
-	return nil
 }

@@ -123,11 +123,12 @@ func (p *program) told(s pipeline.Summary) error {
 	if s.Held > 0 {
 		what += fmt.Sprintf("; %s held back", count(int64(s.Held), "slice"))
 	}
-	left := "nothing left to do"
 	if s.LeftDue > 0 {
-		left = count(int64(s.LeftDue), "slice") + " still due"
+		what += "; " + count(int64(s.LeftDue), "slice") + " still due"
+	} else if s.Outcome == pipeline.Done { // otherwise nobody may have been there to count
+		what += "; nothing left to do"
 	}
-	fmt.Fprintf(p.stdout, "%s: %s; %s\n", s.Outcome, what, left)
+	fmt.Fprintf(p.stdout, "%s: %s\n", s.Outcome, what)
 	if s.Outcome == pipeline.Done {
 		return nil
 	}

@@ -76,6 +76,9 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
+// Home is the directory of the server: data and log.
+func (s *Server) Home() string { return s.home }
+
 // CreateDatabase makes a database, as a copy of template or, if that is empty,
 // an empty one. Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
@@ -129,6 +132,32 @@ func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kill()
+}
+
+// Freeze stops the postmaster and all its processes where they are, until Thaw:
+// whoever is connected stays so, and gets no answer.
+func (s *Server) Freeze() { s.signalAll(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.signalAll(syscall.SIGCONT) }
+
+func (s *Server) signalAll(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The postmaster first: it could start another process meanwhile.
+	postmaster := s.child.cmd.Process
+	postmaster.Signal(sig)
+	for _, pid := range children(postmaster.Pid) {
+		syscall.Kill(pid, sig)
+	}
+}
+
+// Ended is closed when the running server has ended, by whatever: a shutdown, a
+// crash, a disk without room for its WAL.
+func (s *Server) Ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.child.done
 }
 
 func (s *Server) kill() {

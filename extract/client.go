@@ -65,7 +65,7 @@ type Client struct {
 	log     *slog.Logger
 
 	// walks that have ended leave their buffers here, because a day of a fan-out is hundreds of short lists.
-	idle sync.Pool
+	idle chan *decoder
 
 	mu    sync.Mutex
 	stats Stats
@@ -103,6 +103,7 @@ func New(cfg Config) (*Client, error) {
 		size:    newSize(cfg.PageSize),
 		names:   newSize(cmp.Or(cfg.Provider.ListPageSize, cfg.PageSize)),
 		log:     cfg.Log,
+		idle:    make(chan *decoder, cfg.Concurrency),
 	}
 	if cfg.Rate > 0 {
 		c.limiter.SetLimit(rate.Limit(cfg.Rate))

@@ -37,15 +37,20 @@ type walk struct {
 }
 
 func (c *Client) walk(l list) *walk {
-	d, ok := c.idle.Get().(*decoder)
-	if !ok {
-		d = newDecoder()
+	w := &walk{client: c, list: l, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+	select {
+	case w.decoder = <-c.idle:
+	default:
+		w.decoder = newDecoder()
 	}
-	return &walk{client: c, list: l, decoder: d, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+	return w
 }
 
 func (w *walk) end() {
-	w.client.idle.Put(w.decoder)
+	select {
+	case w.client.idle <- w.decoder:
+	default:
+	}
 	w.decoder = nil
 }
 

@@ -47,10 +47,12 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 			return p, fmt.Errorf("publish %s: %w", w.Name(), err)
 		}
 	}
-	if err := w.s.publishers.Acquire(ctx, 1); err != nil {
-		return p, err
+	select {
+	case w.run = <-w.s.runs:
+		defer func() { w.s.runs <- w.run }()
+	case <-ctx.Done():
+		return p, ctx.Err()
 	}
-	defer w.s.publishers.Release(1)
 	err := w.s.inTx(ctx, func(tx pgx.Tx) (err error) {
 		if err := w.hold(ctx, tx); err != nil {
 			return err
@@ -101,9 +103,10 @@ func (w *Walk) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 	return p, nil
 }
 
-// planning makes the joins of a publish hash joins. The newest slice lies behind the end of the statistics, so that the
-// planner believes it to be empty and is one guess away from a nested loop over all pairs of rows.
-const planning = `SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '32MB'`
+// planning makes the joins of a publish hash joins, and does not compile statements that are run once. The newest slice lies
+// behind the end of the statistics, so that the planner believes it to be empty and is one guess away from a nested loop over
+// all pairs of rows.
+const planning = `SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL work_mem = '32MB'`
 
 // write brings the facts, the rollup and the sums to what the stage says.
 func (w *Walk) write(ctx context.Context, tx pgx.Tx, p *Published) error {

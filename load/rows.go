@@ -30,10 +30,22 @@ type stagedRow struct {
 	start, bytes int32
 }
 
-// run is some staged pages, and their rows in order.
+// run is some staged pages, and their rows in order. A store has a few of them: whoever publishes takes one, so they also
+// bound how many slices are published at once. More publishes than cores of the database make each other slower.
 type run struct {
 	data []byte
 	rows []stagedRow
+}
+
+// maxPublishes bounds how many slices a process publishes at once.
+const maxPublishes = 2
+
+func newRuns() chan *run {
+	runs := make(chan *run, maxPublishes)
+	for range maxPublishes {
+		runs <- &run{}
+	}
+	return runs
 }
 
 // add takes a page's rows in. size is the size of period_start: 8 for a time, 4 for a date.
@@ -61,8 +73,14 @@ func (r *run) add(page []byte, size int) {
 // sort puts the rows in the order of the key. Of a record that came on two pages, because pages shift while they are walked,
 // the one that was said last stays.
 func (r *run) sort() {
-	slices.SortStableFunc(r.rows, func(a, b stagedRow) int {
-		return cmp.Or(cmp.Compare(a.period, b.period), cmp.Compare(a.series, b.series))
+	slices.SortFunc(r.rows, func(a, b stagedRow) int {
+		switch {
+		case a.period != b.period:
+			return cmp.Compare(a.period, b.period)
+		case a.series != b.series:
+			return cmp.Compare(a.series, b.series)
+		}
+		return cmp.Compare(a.start, b.start)
 	})
 	kept := r.rows[:0]
 	for i, row := range r.rows {
@@ -168,7 +186,8 @@ func (w *Walk) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error
 	prefix := be.AppendUint16(be.AppendUint32(be.AppendUint16(nil, 9), 2), uint16(w.Stream.ID))
 	prefix = be.AppendUint64(be.AppendUint32(prefix, 8), uint64(now.Sub(epoch).Microseconds()))
 	into := w.sql(`COPY {facts} (stream_id, changed_at, ` + saidColumns + `) FROM STDIN BINARY`)
-	r := &run{}
+	r := w.run
+	r.reset()
 	flush := func() error {
 		r.sort()
 		tag, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix), into)
@@ -195,7 +214,7 @@ func (w *Walk) unpack(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	be := binary.BigEndian
-	r := &run{}
+	r := w.run
 	err := w.pages(ctx, tx, func(p stagedPage) error {
 		r.reset()
 		r.add(p.Data, w.periodSize())

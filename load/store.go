@@ -30,7 +30,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/sync/semaphore"
 )
 
 // Store is the warehouse, opened.
@@ -49,7 +48,7 @@ type Store struct {
 	units      *unitCache
 	partitions nameSet
 	held       heldSet
-	publishers *semaphore.Weighted // bounds how many slices are published at once
+	runs       chan *run
 	drifts     driftSet
 }
 
@@ -73,10 +72,6 @@ type Options struct {
 // ErrDatabaseURL says that DATABASE_URL cannot be read: a matter of configuration, not of the network.
 var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database")
 
-// maxPublishers bounds how many slices a process publishes at once: a publish keeps a core of the database busy, and more of
-// them make each other slower. It also bounds the memory for rows on their way.
-const maxPublishers = 2
-
 // Open connects to the warehouse at url. It tries for a while, so that a database that is just starting is no error.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	cfg, err := ParseURL(url)
@@ -99,8 +94,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if opts.Silence == 0 {
 		opts.Silence = defaultSilence
 	}
-	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(),
-		publishers: semaphore.NewWeighted(maxPublishers)}
+	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(), runs: newRuns()}
 	s.watched(cfg)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)

@@ -27,6 +27,7 @@ type Walk struct {
 	Lists []*List
 
 	published, settled bool // of what readers see now
+	run                *run // what a publish sorts its rows in
 }
 
 // List is one paged answer and how far it has been walked.

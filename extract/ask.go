@@ -17,8 +17,8 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// ask sends one request and reads the body of a successful answer into d. Everything else is a failure.
-func (c *Client) ask(ctx context.Context, a aim, d *decoder) *failure {
+// ask sends one request and reads the body of a successful answer into the walk's decoder. Everything else is a failure.
+func (c *Client) ask(ctx context.Context, a aim, w *walk) *failure {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.address, nil)
 	if err != nil {
 		return &failure{remedy: giveUp, err: errors.New(c.plain(err.Error()))}
@@ -40,7 +40,7 @@ func (c *Client) ask(ctx context.Context, a aim, d *decoder) *failure {
 	if err := c.pause(func() error { return c.paced(ctx) }); err != nil {
 		return &failure{remedy: askAgain, err: errors.New("wait for the rate")}
 	}
-	resp, f := c.send(req, d)
+	resp, f := c.send(req, w)
 	if f != nil {
 		return f
 	}
@@ -52,7 +52,7 @@ func (c *Client) ask(ctx context.Context, a aim, d *decoder) *failure {
 		c.gate.throttled(place)
 		c.count(func(s *Stats) { s.Throttled++ })
 	}
-	f = c.judge(resp, d.body.Bytes(), a.first)
+	f = c.judge(resp, w.decoder.body.Bytes(), a.first)
 	f.token = token
 	return f
 }
@@ -87,7 +87,7 @@ func (c *Client) pause(f func() error) error {
 // send does the exchange. It uses the transport, not an http.Client: that would follow redirects and take the
 // credentials along. Errors of the transport are told in words and not wrapped: they carry addresses, also the
 // proxy's, with what is in them, and a time-out of one request is not the end of ctx.
-func (c *Client) send(req *http.Request, d *decoder) (*http.Response, *failure) {
+func (c *Client) send(req *http.Request, w *walk) (*http.Response, *failure) {
 	ctx, cancel := context.WithTimeout(req.Context(), c.config.Timeout)
 	defer cancel()
 	c.count(func(s *Stats) { s.Requests++ })
@@ -101,6 +101,10 @@ func (c *Client) send(req *http.Request, d *decoder) (*http.Response, *failure) 
 	if resp.StatusCode != http.StatusOK {
 		most = min(most, 64<<10) // an error is a few lines; of a longer one the beginning is enough
 	}
+	if err := w.hold(ctx); err != nil {
+		return nil, c.broken(ctx, "wait for room to read the answer", err)
+	}
+	d := w.decoder
 	d.kind = c.plain(mediaType(resp))
 	whole, err := d.read(resp, most)
 	switch {

@@ -64,8 +64,7 @@ type Client struct {
 	names   *size // of pages of SIMs, fleets and networks
 	log     *slog.Logger
 
-	// walks that have ended leave their buffers here, because a day of a fan-out is hundreds of short lists.
-	idle chan *decoder
+	decoders *decoders
 
 	mu    sync.Mutex
 	stats Stats
@@ -95,15 +94,15 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		config:  cfg,
-		base:    base,
-		auth:    signer,
-		gate:    newGate(cfg.Concurrency),
-		limiter: rate.NewLimiter(rate.Inf, 1),
-		size:    newSize(cfg.PageSize),
-		names:   newSize(cmp.Or(cfg.Provider.ListPageSize, cfg.PageSize)),
-		log:     cfg.Log,
-		idle:    make(chan *decoder, cfg.Concurrency),
+		config:   cfg,
+		base:     base,
+		auth:     signer,
+		gate:     newGate(cfg.Concurrency),
+		limiter:  rate.NewLimiter(rate.Inf, 1),
+		size:     newSize(cfg.PageSize),
+		names:    newSize(cmp.Or(cfg.Provider.ListPageSize, cfg.PageSize)),
+		log:      cfg.Log,
+		decoders: newDecoders(),
 	}
 	if cfg.Rate > 0 {
 		c.limiter.SetLimit(rate.Limit(cfg.Rate))
@@ -201,7 +200,7 @@ func pages[T any](ctx context.Context, c *Client, l list, cursor string, read fu
 			return len(page.Records), page.Next, nil
 		}
 		w := c.walk(l)
-		defer w.end()
+		defer w.drop()
 		if err := w.begin(cursor); err != nil {
 			yield(nil, err)
 			return

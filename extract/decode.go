@@ -3,9 +3,11 @@ package extract
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -51,6 +53,41 @@ type row struct {
 	period                  bool
 	total, upload, download bool
 	reason                  string
+}
+
+// maxDecoders bounds the pages that are in memory at once, about 3 MB each: being read, or being taken in.
+const maxDecoders = 4
+
+// decoders are the decoders of a Client: at most maxDecoders are out, and the one that came back last goes out first.
+type decoders struct {
+	room chan struct{}
+	mu   sync.Mutex
+	idle []*decoder
+}
+
+func newDecoders() *decoders { return &decoders{room: make(chan struct{}, maxDecoders)} }
+
+func (p *decoders) take(ctx context.Context) (*decoder, error) {
+	select {
+	case p.room <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return newDecoder(), nil
+	}
+	d := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return d, nil
+}
+
+func (p *decoders) put(d *decoder) {
+	p.mu.Lock()
+	p.idle = append(p.idle, d)
+	p.mu.Unlock()
+	<-p.room
 }
 
 func newDecoder() *decoder {

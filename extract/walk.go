@@ -37,21 +37,21 @@ type walk struct {
 }
 
 func (c *Client) walk(l list) *walk {
-	w := &walk{client: c, list: l, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
-	select {
-	case w.decoder = <-c.idle:
-	default:
-		w.decoder = newDecoder()
-	}
-	return w
+	return &walk{client: c, list: l, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
 }
 
-func (w *walk) end() {
-	select {
-	case w.client.idle <- w.decoder:
-	default:
+// hold takes a decoder for the answer that has begun to arrive; drop gives it back when its page is done with. Most of its
+// time a walk waits for the API and needs none.
+func (w *walk) hold(ctx context.Context) (err error) {
+	w.decoder, err = w.client.decoders.take(ctx)
+	return err
+}
+
+func (w *walk) drop() {
+	if w.decoder != nil {
+		w.client.decoders.put(w.decoder)
+		w.decoder = nil
 	}
-	w.decoder = nil
 }
 
 // begin sets the walk behind a page. A cursor that was kept from another base URL can never be asked for, but the
@@ -78,6 +78,7 @@ func (w *walk) visit(address string) (before bool) {
 
 // next asks for the page that comes now, again and again if need be, and moves behind it; false when it was the last.
 func (w *walk) next(ctx context.Context) (more bool, err error) {
+	w.drop()
 	t := w.client.config.Retry.begin()
 	for {
 		a := w.aim()
@@ -85,6 +86,7 @@ func (w *walk) next(ctx context.Context) (more bool, err error) {
 		if f == nil {
 			return next != "", nil
 		}
+		w.drop()
 		if err := w.again(ctx, t, a, f); err != nil {
 			return false, fmt.Errorf("ask GET %s: %w", a.where, err)
 		}
@@ -117,7 +119,7 @@ func (w *walk) aim() aim {
 func (w *walk) try(ctx context.Context, a aim) (next string, f *failure) {
 	c := w.client
 	began := time.Now()
-	if f := c.ask(ctx, a, w.decoder); f != nil {
+	if f := c.ask(ctx, a, w); f != nil {
 		return "", f
 	}
 	records, next, err := w.list.read(w.decoder, a.limit)

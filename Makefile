@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
 help: ## list these
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: postgres ## see it work on invented data; HOLD=1 leaves it up to look around
 	go run ./cmd/demo $(if $(HOLD),-hold)
@@ -16,6 +16,10 @@ test: postgres ## run all tests, or PKG=./load
 
 bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
+
+bench-bi: postgres ## measure what dashboards ask, over 50 million rows: ROWS=1000000 for less
+	@mkdir -p cmd/bench/plans
+	go run ./cmd/bench -only questions -plans cmd/bench/plans -rows $(or $(ROWS),50400000) $(if $(RUNS),-runs $(RUNS))
 
 build: ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
@@ -34,5 +38,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test bench build lint postgres image clean
+.PHONY: help demo test bench bench-bi build lint postgres image clean
 .DEFAULT_GOAL := help

@@ -14,7 +14,7 @@ import (
 type question struct {
 	url        *url.URL
 	account    string
-	kind       string // total, country, discovery or sim
+	kind       string // total, country, fleet, discovery or sim
 	country    int
 	from, to   time.Time
 	page, size int
@@ -44,7 +44,7 @@ func (a *api) question(r *http.Request) (question, error) {
 	if values.Get("IsoCountry") != "" && q.country == everywhere {
 		return q, fmt.Errorf("no usage in %q", values.Get("IsoCountry"))
 	}
-	kinds := map[string]string{"hour": "total", "hour isoCountry": "country", "all isoCountry": "discovery", "hour sim": "sim"}
+	kinds := map[string]string{"hour": "total", "hour isoCountry": "country", "hour fleet": "fleet", "all isoCountry": "discovery", "hour sim": "sim"}
 	q.kind = kinds[strings.TrimSpace(values.Get("Granularity")+" "+values.Get("Group"))]
 	if q.kind == "" || q.country != everywhere && q.kind != "sim" || len(q.account) != len(accountSID(0)) {
 		return q, fmt.Errorf("not simulated: %s", r.URL.RawQuery)
@@ -58,6 +58,8 @@ func (a *api) page(b []byte, q question, says saying) []byte {
 	switch q.kind {
 	case "country":
 		inHour = a.fleet.Countries
+	case "fleet":
+		inHour = fleets
 	case "sim":
 		first, until := a.fleet.block(q.country)
 		inHour = until - first
@@ -90,12 +92,15 @@ func (a *api) page(b []byte, q question, says saying) []byte {
 	return a.appendMeta(b, q.url, "usage_records", q.page, q.size, more)
 }
 
-// sumsOf appends some of the sums of an hour: of all, or of each country.
+// sumsOf appends some of the sums of an hour: of all, or of each country or fleet.
 func (a *api) sumsOf(b []byte, q question, hour time.Time, from, n int, says saying) []byte {
 	for i := from; i < from+n; i++ {
 		r := record{start: hour, end: hour.Add(time.Hour), account: q.account, usage: a.sum(everywhere, hour, says)}
-		if q.kind == "country" {
+		switch q.kind {
+		case "country":
 			r.country, r.usage = country(i), a.sum(i, hour, says)
+		case "fleet":
+			r.fleet, r.usage = fleetSID(i), a.fleet.sumOf(i, hour.Hour(), says.at(hour))
 		}
 		b = append(appendRecord(b, &r), ',')
 	}

@@ -184,3 +184,17 @@ func TestWrongAnswer(t *testing.T) {
 		}
 	}
 }
+
+// The questions of dashboards are answered from the tables that they should be answered from: a plan that reads others ends
+// the benchmark. The plans are kept.
+func TestQuestions(t *testing.T) {
+	plans := t.TempDir()
+	code, said, complained := measure(t, "", "-only", "questions", "-plans", plans)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, said, complained)
+	}
+	kept, err := filepath.Glob(filepath.Join(plans, "*.txt"))
+	if err != nil || len(kept) != 4 {
+		t.Errorf("plans %q, error %v", kept, err)
+	}
+}

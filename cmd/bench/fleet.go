@@ -113,6 +113,20 @@ func (f fleet) sum(country, hour int, c change) usage {
 	return total
 }
 
+// fleets is how many fleets the SIMs are dealt out to.
+const fleets = 50
+
+func fleetSID(n int) string { return fmt.Sprintf("HF%032x", n) }
+
+// sumOf is what a fleet uses in an hour of each day.
+func (f fleet) sumOf(n, hour int, c change) usage {
+	var total usage
+	for sim := n; sim < f.SIMs; sim += fleets {
+		total.add(f.use(sim, hour, c))
+	}
+	return total
+}
+
 // saying is what the API says at the moment: a change for the days before From, and one for those since.
 type saying struct {
 	Older, Newest change

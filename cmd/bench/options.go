@@ -21,6 +21,7 @@ type options struct {
 	latency time.Duration
 	history int
 	readme  string
+	plans   string
 	command string // the flags as given, which name the place in README
 }
 
@@ -31,11 +32,12 @@ func parse(args []string, stderr io.Writer) (options, int) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.rows, "rows", million, "about how many `rows` a load has; more rows are more SIMs and more days alike")
 	flags.IntVar(&o.runs, "runs", 5, "how many `rounds` the medians are of; where a page takes its latency, three at most")
-	only := flags.String("only", "", "`parts` to run, such as first,reread (default all: "+strings.Join(partNames(), ",")+")")
+	only := flags.String("only", "", "`parts` to run, such as first,reread (default "+strings.Join(standard(), ",")+"; also "+questions+")")
 	fill := flags.String("fill", "", "`rows` that are stored already when more are loaded, such as 1000000,50000000 (default 1 and 5 times -rows)")
 	flags.IntVar(&o.script, "script", 20_000, "`rows` that the plain script loads")
 	flags.DurationVar(&o.latency, "latency", 150*time.Millisecond, "how long the API takes for a page, where that is measured")
 	flags.IntVar(&o.history, "history", 0, "`days` that are stored where the books are measured (default all that the API remembers)")
+	flags.StringVar(&o.plans, "plans", "", "`directory` that the plans of the questions are written to")
 	flags.StringVar(&o.readme, "readme", "README.md", "`file` that shows the table, where it has a place for these flags")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -45,7 +47,7 @@ func parse(args []string, stderr io.Writer) (options, int) {
 	}
 	o.command = "bench"
 	flags.Visit(func(f *flag.Flag) {
-		if f.Name != "readme" {
+		if f.Name != "readme" && f.Name != "plans" {
 			o.command += " -" + f.Name + " " + f.Value.String()
 		}
 	})
@@ -66,7 +68,7 @@ func (o *options) complete(only, fill string, rest []string) error {
 	case o.runs < 1 || o.script < 1 || o.history < 0 || o.latency <= 0:
 		return errors.New("-runs, -script, -history and -latency: want more than nothing")
 	}
-	o.only = partNames()
+	o.only = standard()
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}

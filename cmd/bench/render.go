@@ -8,9 +8,9 @@ import (
 
 // record is a usage record in the vendor's shape; what is empty is null.
 type record struct {
-	start, end            time.Time
-	account, sim, country string
-	usage                 usage
+	start, end                   time.Time
+	account, sim, fleet, country string
+	usage                        usage
 }
 
 // Where in a record the texts lie that change from answer to answer: it begins with them, for that reason.
@@ -35,7 +35,8 @@ func appendRecord(b []byte, r *record) []byte {
 	b = strconv.AppendInt(append(b, `,"data_download":`...), r.usage.download, 10)
 	b = strconv.AppendInt(append(b, `,"data_total":`...), r.usage.upload+r.usage.download, 10)
 	b = append(append(append(b, `,"data_total_billed":"`...), money(r.usage.billed)...), `","billed_unit":"USD","sim_sid":`...)
-	b = append(appendText(b, r.sim), `,"fleet_sid":null,"network_sid":null,"iso_country":`...)
+	b = append(appendText(b, r.sim), `,"fleet_sid":`...)
+	b = append(appendText(b, r.fleet), `,"network_sid":null,"iso_country":`...)
 	return append(appendText(b, r.country), '}')
 }
 

@@ -81,9 +81,9 @@ func (a *api) sum(country int, hour time.Time, says saying) usage {
 func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/UsageRecords", a.usage)
-	mux.HandleFunc("GET /v1/Sims", a.empty("sims"))
-	mux.HandleFunc("GET /v1/Fleets", a.empty("fleets"))
-	mux.HandleFunc("GET /v1/Networks", a.empty("networks"))
+	mux.HandleFunc("GET /v1/Sims", a.names("sims", a.fleet.SIMs, a.sim))
+	mux.HandleFunc("GET /v1/Fleets", a.names("fleets", min(fleets, a.fleet.SIMs), a.ofFleet))
+	mux.HandleFunc("GET /v1/Networks", a.names("networks", 0, nil))
 	mux.HandleFunc("PUT /bench/state", a.setState)
 	mux.HandleFunc("GET /bench/counts", a.showCounts)
 	return mux
@@ -193,15 +193,6 @@ func send(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body) // a client that went away is no matter
-}
-
-// empty answers a list of names that has none.
-func (a *api) empty(key string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if a.admit(w, r, "names") {
-			send(w, a.appendMeta([]byte(`{"`+key+`":[`), r.URL, key, 0, 1000, false))
-		}
-	}
 }
 
 // appendMeta ends a page.

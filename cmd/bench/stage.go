@@ -65,6 +65,7 @@ func parts() []part {
 		{"fill", (*bench).fills},
 		{"books", (*bench).books},
 		{"requests", (*bench).requests},
+		{questions, (*bench).questions},
 	}
 }
 
@@ -74,6 +75,11 @@ func partNames() []string {
 		names = append(names, p.name)
 	}
 	return names
+}
+
+// standard are the parts that are run when none are named: all but the questions of readers, which want fifty million rows.
+func standard() []string {
+	return slices.DeleteFunc(partNames(), func(name string) bool { return name == questions })
 }
 
 func (b *bench) wants(part string) bool { return slices.Contains(b.only, part) }

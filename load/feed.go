@@ -132,8 +132,12 @@ type Switch struct {
 
 // SetFeeds brings the feeds of an account to what is wanted, as far as the wanted streams are complete.
 func (s *Store) SetFeeds(ctx context.Context, a Account, wanted []Feed, streams []Stream) ([]Switch, error) {
+	wanted, err := s.unmet(ctx, a, wanted)
+	if err != nil || len(wanted) == 0 {
+		return nil, err
+	}
 	var switches []Switch
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.feed'))`); err != nil {
 			return err
 		}
@@ -153,6 +157,25 @@ func (s *Store) SetFeeds(ctx context.Context, a Account, wanted []Feed, streams 
 		return nil, fmt.Errorf("choose what the views read: %w", err)
 	}
 	return switches, nil
+}
+
+// unmet leaves out what is as it is wanted, from the beginning and until further notice: mostly everything.
+func (s *Store) unmet(ctx context.Context, a Account, wanted []Feed) ([]Feed, error) {
+	rows, err := s.pool.Query(ctx, `SELECT family, grain, stream.name FROM simusage.feed JOIN simusage.stream ON stream.id = feed.stream_id
+		WHERE feed.account_id = $1 AND valid_from = '-infinity' AND valid_to = 'infinity'`, a.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read what the views read: %w", err)
+	}
+	met, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (met [3]string, err error) {
+		err = row.Scan(&met[0], &met[1], &met[2])
+		return met, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what the views read: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(wanted), func(f Feed) bool {
+		return slices.Contains(met, [3]string{f.Family, f.Grain, f.Stream.String()})
+	}), nil
 }
 
 func setFeed(ctx context.Context, tx pgx.Tx, a Account, f Feed, stream int16) (*Switch, error) {

@@ -30,34 +30,49 @@ var monthSQL embed.FS
 // RollUp sums the months of the streams anew whose slices were published since they were rolled up last, and returns how
 // many months it summed.
 func (s *Store) RollUp(ctx context.Context, streams []DueStream) (months int, err error) {
+	stale, err := s.staleMonths(ctx, streams)
+	if err != nil || len(stale) == 0 {
+		return 0, err
+	}
 	for _, st := range streams {
-		n, err := s.rollUpStream(ctx, st.Stream)
-		if months += n; err != nil {
+		if len(stale[st.ID]) == 0 {
+			continue
+		}
+		rollups, err := s.rollups(ctx, st.Stream)
+		for _, month := range stale[st.ID] {
+			if err == nil {
+				err = s.rollUpMonth(ctx, st.Stream, rollups, month)
+			}
+		}
+		if err != nil {
 			return months, fmt.Errorf("roll up the months of %s: %w", st.Stream, err)
 		}
+		months += len(stale[st.ID])
 	}
 	return months, nil
 }
 
-func (s *Store) rollUpStream(ctx context.Context, st Stream) (int, error) {
-	rollups, err := s.rollups(ctx, st)
+// staleMonths are the months by stream that the views sum from their days, because no rollup knows all of them.
+func (s *Store) staleMonths(ctx context.Context, streams []DueStream) (map[int16][]time.Time, error) {
+	ids := make([]int16, len(streams))
+	for i, st := range streams {
+		ids[i] = st.ID
+	}
+	stale := make(map[int16][]time.Time)
+	rows, err := s.pool.Query(ctx, `SELECT stream_id, month FROM simusage.settled_month WHERE stream_id = ANY($1) AND NOT rolled_up
+		UNION SELECT stream_id, month FROM simusage.source_month WHERE stream_id = ANY($1) AND rollup_id IS NULL ORDER BY 1, 2`, ids)
+	if err == nil {
+		var stream int16
+		var month time.Time
+		_, err = pgx.ForEachRow(rows, []any{&stream, &month}, func() error {
+			stale[stream] = append(stale[stream], month.UTC())
+			return nil
+		})
+	}
 	if err != nil {
-		return 0, err
+		return nil, fmt.Errorf("look for months to roll up: %w", err)
 	}
-	rows, err := s.pool.Query(ctx, `SELECT month FROM simusage.settled_month WHERE NOT rolled_up AND stream_id = $1 ORDER BY 1`, st.ID)
-	if err != nil {
-		return 0, err
-	}
-	months, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
-	if err != nil {
-		return 0, err
-	}
-	for i, month := range months {
-		if err := s.rollUpMonth(ctx, st, rollups, month.UTC()); err != nil {
-			return i, err
-		}
-	}
-	return len(months), nil
+	return stale, nil
 }
 
 // rollup is what one family of views reads of a stream by month.

@@ -26,8 +26,8 @@ func TestLeastPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 2 {
-		t.Fatalf("deploy/ROLES.md has %d blocks of SQL, want the roles and the rights", len(blocks))
+	if len(blocks) != 3 {
+		t.Fatalf("deploy/ROLES.md has %d blocks of SQL, want the roles, the rights and a reader", len(blocks))
 	}
 	as := func(role, database string) string {
 		u, err := url.Parse(server.URL(database))
@@ -70,6 +70,21 @@ func TestLeastPrivileges(t *testing.T) {
 	owner.database = server.URL("simusage")
 	owner.equal(b.world)
 	owner.must(0, "migrate") // also on partitions that the writer has made
+
+	do(server.URL("postgres"), blocks[2][1])
+	do(as("dashboard", "simusage"), `SELECT * FROM usage.sim_daily`)
+	if reader, err := pgx.Connect(t.Context(), as("dashboard", "simusage")); err != nil {
+		t.Error(err)
+	} else {
+		defer reader.Close(context.WithoutCancel(t.Context()))
+		var jit string
+		if err := reader.QueryRow(t.Context(), `SHOW jit`).Scan(&jit); err != nil || jit != "off" {
+			t.Errorf("the reader's plans are compiled: %q, %v", jit, err)
+		}
+		if _, err := reader.Exec(t.Context(), `SELECT * FROM simusage.slice`); err == nil {
+			t.Error("the reader may read the machine room")
+		}
+	}
 
 	conn, err := pgx.Connect(t.Context(), writer.env["DATABASE_URL"])
 	if err != nil {

@@ -117,6 +117,9 @@ func (n *Names) Publish(ctx context.Context) error {
 		if fence != n.fence {
 			return ErrFenced
 		}
+		if _, err := tx.Exec(ctx, planning); err != nil { // the tables were empty when Postgres looked at them last
+			return err
+		}
 		var sims, staged int64
 		err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM simusage.sim WHERE account_id = $1 AND gone_at IS NULL), (SELECT count(*) FROM `+n.table("sims", n.fence).Sanitize()+`)`,
 			n.account.ID).Scan(&sims, &staged)

@@ -157,7 +157,7 @@ func TestRowsComeBackAsEncoded(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w := &Walk{ID: 1, Stream: Stream{Stream: extract.Stream{Granularity: extract.Hour}}}
+			w := &Walk{ID: 1, Parts: []*Part{{}}, Stream: Stream{Stream: extract.Stream{Granularity: extract.Hour}}}
 			if kind.days {
 				w.Stream.Granularity = extract.Day
 			}
@@ -251,7 +251,8 @@ func BenchmarkEncode(b *testing.B) {
 	const size = 1000
 	s := &Store{series: newSeriesCache(), units: newUnitCache()}
 	s.units.ids["USD"] = 1
-	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}}}
+	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}},
+		Ask: extract.Window{Start: noon.Truncate(24 * time.Hour), End: noon.Truncate(time.Hour).Add(time.Hour)}}
 	p := &extract.Page[extract.Record]{}
 	known := make(map[seriesKey]int32)
 	for i := range size {

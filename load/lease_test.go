@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"simusage/extract"
 )
 
 // Promise 9: whoever asks, and however many ask at once, no slice is leased twice.
@@ -73,16 +71,16 @@ func TestPromise9FencedOutWritesNothing(t *testing.T) {
 	}
 	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp()`)
 	w := h.walk(other, st, "2026-03-10")
-	if w.ID != frozen.ID || w.fence != frozen.fence+1 || w.Lists[0].Pages != 1 || !w.Started.Equal(frozen.Started) {
+	if w.ID != frozen.ID || w.lead().fence != frozen.lead().fence+1 || w.Lists[0].Pages != 1 || !w.Started.Equal(frozen.Started) {
 		t.Errorf("the other process goes on with %+v, list %+v", w, *w.Lists[0])
 	}
 	state := `SELECT slice, list, (SELECT count(*) FROM ` + w.stage() + `), (SELECT count(*) FROM simusage.usage_hourly) FROM simusage.slice, simusage.list`
 	before := h.rows(state)
 	fenced := func(when string) {
 		t.Helper()
-		_, published := frozen.Publish(t.Context(), false, Caution{Shrink: 0.5})
+		_, published := frozen.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5})
 		for what, err := range map[string]error{
-			"begin":   frozen.Begin(t.Context(), extract.Window{}, noon.Add(48*time.Hour)),
+			"begin":   frozen.Begin(t.Context(), frozen.Window, noon.Add(48*time.Hour)),
 			"stage":   frozen.Stage(t.Context(), &List{}, h.page(frozen, "", "01 a - 9 9")),
 			"restart": frozen.Restart(t.Context(), &List{}),
 			"publish": published,
@@ -119,7 +117,7 @@ func TestPromise9NobodyComesBetween(t *testing.T) {
 	h.exec(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp()`)
 	h.exec(`BEGIN; SELECT FROM simusage.list FOR UPDATE`)
 	var publish errgroup.Group
-	publish.Go(func() error { _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
+	publish.Go(func() error { _, err := w.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
 	h.blocked(`DELETE FROM simusage.list%`)
 	other := h.process("process 2", time.Minute)
 	if w, err := other.Lease(t.Context(), due(st, "2026-03-10", "2026-03-11"), nil); w != nil || err != nil {

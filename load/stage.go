@@ -17,20 +17,44 @@ import (
 //go:embed stage.sql
 var stageSQL string
 
-// sql fills in the tables of the slice: {stage} is its own, {facts} follows from the granularity, {period} is the type of
-// period_start there. All of it is ours; nothing comes from input.
-func (w *Walk) sql(text string) string {
+// sql fills in the tables of the walk.
+func (w *Walk) sql(text string) string { return fill(w.Stream.Stream, w.stage(), text) }
+
+// sql fills in the tables of a part of the walk: {stage} is what is staged of it.
+func (p *Part) sql(text string) string {
+	w := p.walk
+	stage := w.stage()
+	if w.Spans() {
+		const layout = "2006-01-02 15:04Z"
+		stage = fmt.Sprintf("(SELECT * FROM %s WHERE period_start >= '%s' AND period_start < '%s') stage",
+			stage, p.ask().Start.Format(layout), p.ask().End.Format(layout))
+	}
+	return fill(w.Stream.Stream, stage, text)
+}
+
+// fill fills in tables: {stage}; {facts}, which follows from the granularity; {period}, the type of period_start there. All
+// of it is ours; nothing comes from input.
+func fill(x extract.Stream, stage, text string) string {
 	facts, period := "simusage.usage_hourly", "timestamptz"
-	switch w.Stream.Granularity {
+	switch x.Granularity {
 	case extract.Day:
 		facts, period = "simusage.usage_daily", "date"
 	case extract.All:
 		facts, period = "simusage.usage_monthly", "date"
 	}
-	return strings.NewReplacer("{stage}", w.stage(), "{facts}", facts, "{period}", period).Replace(text)
+	return strings.NewReplacer("{stage}", stage, "{facts}", facts, "{period}", period).Replace(text)
 }
 
-func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.ID, 10) }
+func (w *Walk) stage() string { return stageOf(w.ID, w.Spans()) }
+
+// stageOf is the stage of a walk. That of a span has another name, for programs that know no spans (see span.go).
+func stageOf(leader int64, span bool) string {
+	name := "simusage.stage_" + strconv.FormatInt(leader, 10)
+	if span {
+		name += "_span"
+	}
+	return name
+}
 
 // Stage takes one page of a list in: its rows into the stage, its rejected records aside, and the cursor to the next
 // page, all in one transaction. That commit is the only moment at which the walk moves on. Whatever happens before it
@@ -38,6 +62,9 @@ func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.I
 //
 // The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew.
 func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Record]) error {
+	if err := w.fits(p); err != nil {
+		return fmt.Errorf("stage page %d of %s: %w", l.Pages+1, w.list(l), err)
+	}
 	next := *l
 	next.Cursor, next.Done, next.Pages = p.Next, p.Next == "", l.Pages+1
 	var rows []byte
@@ -78,7 +105,7 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 func (w *Walk) checkpoint(ctx context.Context, tx pgx.Tx, l *List, found []*List, rejected []extract.Rejected) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2`,
-		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digest.bytes(), l.Done)
+		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digests.bytes(), l.Done)
 	for _, f := range found {
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
 	}
@@ -109,7 +136,7 @@ func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
 	return found
 }
 
-// encode makes the page's rows in COPY format and adds them to the list's count and digest.
+// encode makes the page's rows in COPY format and adds them to the list's count and digests.
 func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Record]) ([]byte, error) {
 	records := p.Records
 	if w.Unnamed(l) {
@@ -129,8 +156,16 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 	rows = append(rows, copyHeader...)
 	row := stageRow{list: l.No, page: l.Pages, days: w.Stream.Granularity != extract.Hour}
 	code := ""
+	slots := w.Stream.Slices(w.Ask)
+	sums, at := l.digests.split(len(slots)), -1
 	for i := range records {
 		r := &records[i]
+		if at < 0 || !slots[at].Contains(r.Start) {
+			at = slices.IndexFunc(slots, func(s extract.Window) bool { return s.Contains(r.Start) })
+		}
+		if at < 0 {
+			return nil, fmt.Errorf("record %d: %s is not within what was asked, %s", i+1, r.Start, w.Ask)
+		}
 		if r.Unit != code {
 			if row.unit, err = w.s.unit(ctx, r.Unit); err != nil {
 				return nil, err
@@ -139,10 +174,11 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 		}
 		row.start, row.series = r.Start, series[i]
 		row.upload, row.download, row.total, row.billed = r.Upload, r.Download, r.Total, r.Billed
-		if rows, err = appendRow(rows, &row, &l.digest); err != nil {
+		if rows, err = appendRow(rows, &row, &sums[at]); err != nil {
 			return nil, fmt.Errorf("record %d: %w", i+1, err)
 		}
 	}
+	l.digests = joined(sums)
 	l.Rows += int64(len(records))
 	return appendCopyEnd(rows), nil
 }

@@ -1,6 +1,5 @@
--- The stage of one slice: a table of its own, so that no publish reads the rows of another, and emptying it is a drop.
+-- The stage of one walk: a table of its own, so that no publish reads the rows of another, and emptying it is a drop.
 -- Unlogged: it costs no WAL, and a crash of Postgres empties it, which a count against the checkpoint finds out.
-DROP TABLE IF EXISTS {stage};
 CREATE UNLOGGED TABLE {stage} (
     period_start      {period} NOT NULL,
     data_upload       bigint   NOT NULL,

@@ -28,9 +28,9 @@ import (
 //     leases the leader takes what is left of them and goes on. The link only says where to go on, fences decide: a part
 //     that somebody has begun to walk, or has read since the span began, is not taken.
 //   - What is set aside stays until its slice is read again, and a record that cannot be understood does not tell its day.
-//     A span that meets one is given up (Disband), and its slices are walked one by one. So is a span that fails otherwise,
-//     for a reason that lies in what is asked or answered: the API may not take the question, one poisoned day must not keep
-//     thirty others from being loaded. Only a single slice fails.
+//     A span that meets one is given up (Disband), and its slices are walked one by one. So is a span that fails otherwise:
+//     the API may refuse the question or take too long over it, and one poisoned day must not keep thirty others from being
+//     loaded. Only a slice alone fails, or what has nothing to do with slices: credentials, the account, the database.
 //   - A span is chosen by how many rows its slices are expected to have (spanRows). Where that was far too few, because the
 //     fleet grew or its usage came late, the span is given up too, before its walk gets older than a walk may.
 //

@@ -140,7 +140,7 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 			return w.Release(back)
 		}
 	}
-	if w.Spans() && !beyond(err) {
+	if w.Spans() && !beyond(err) { // only a slice alone fails, and closes more than itself
 		r.Log.Warn("slices are walked one by one", "slices", w.Name(), "reason", err)
 		return w.Disband(back)
 	}
@@ -163,9 +163,10 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 	return noted
 }
 
-// beyond says whether the reason of a failure lies beyond what was asked: the account, the API as a whole, the database.
+// beyond says whether a failure has nothing to do with how much was asked for at once. An API that could not be reached is
+// not among these: it may be that it takes too long over a month and answers a day.
 func beyond(err error) bool {
-	return errors.Is(err, extract.ErrCredentials) || errors.Is(err, load.ErrAccount) || errors.Is(err, extract.ErrUnreachable) || load.Broken(err)
+	return errors.Is(err, extract.ErrCredentials) || errors.Is(err, load.ErrAccount) || load.Broken(err)
 }
 
 // close takes streams out of the run.

@@ -77,6 +77,21 @@ func (s Stream) Ask(slice Window, now time.Time) Window {
 	return w
 }
 
+// Longest is the longest window that one question of the stream may cover, and 0 where slices cannot be asked for
+// together: one bucket of two months is neither the one month nor the other. The API takes 31 days by hour and by SIM,
+// also where SIMs are what a fan-out has to discover, and three months by day; as nobody says how long such a month is, we
+// stay ten days below three of thirty.
+func (s Stream) Longest() time.Duration {
+	const day = 24 * time.Hour
+	switch {
+	case s.Granularity == All:
+		return 0
+	case s.Granularity == Hour || s.Group == Sim || s.FanOut == Sim:
+		return 31 * day
+	}
+	return 80 * day
+}
+
 func midnight(t time.Time) time.Time {
 	t = t.UTC()
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)

@@ -136,6 +136,44 @@ func TestPromise1Ask(t *testing.T) {
 	}
 }
 
+// Slices that go together stay below the limits of one question in every reading of a month, at any time of the year; and
+// what goes together is worth it.
+func TestPromise1Longest(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		stream string
+		most   int // slices
+	}{
+		{"hour/total", 31}, {"hour/sim@country", 31}, {"hour/country@sim", 31}, {"day/sim", 1}, {"day/sim@fleet", 1}, {"day/country@sim", 1},
+		{"day/total", 2}, {"day/network@country", 2}, {"all/total", 0}, {"all/sim", 0},
+	} {
+		s := mustStream(t, test.stream)
+		slices := s.Slices(span(t, "2023-01-01 00h..2027-01-01 00h"))
+		most := 0
+		for i, first := range slices {
+			for n, last := range slices[i:] {
+				whole := Window{Start: first.Start, End: last.End}
+				if whole.End.Sub(whole.Start) > s.Longest() {
+					break
+				}
+				most = max(most, n+1)
+				// Ninety days are three months in one reading; the shortest three of the calendar are 89.
+				for _, days := range []int{89, 90} {
+					if limit := whole.End.AddDate(0, 0, -days); whole.Start.Before(limit) {
+						t.Fatalf("%s asks for %s", s, whole)
+					}
+				}
+				if days := whole.End.Sub(whole.Start).Hours() / 24; days > 31 && (s.Granularity == Hour || s.Group == Sim || s.FanOut == Sim) {
+					t.Fatalf("%s asks for %v days", s, days)
+				}
+			}
+		}
+		if most != test.most {
+			t.Errorf("%s: %d slices go together, want %d", s, most, test.most)
+		}
+	}
+}
+
 // FuzzPromise1Tiling is promise 1 for any stream, window and time: the slices cover the window with no gap and no
 // overlap, and what is asked of them is all that can be asked, within the limits of the API in every reading of them.
 func FuzzPromise1Tiling(f *testing.F) {

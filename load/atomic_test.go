@@ -84,7 +84,7 @@ func TestPromise3ReadersSeeTheOldSliceUntilTheCommit(t *testing.T) {
 	h.stage(w, after)
 	h.exec(`BEGIN; SELECT FROM simusage.list FOR UPDATE`) // the checkpoint goes last
 	var publish errgroup.Group
-	publish.Go(func() error { _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
+	publish.Go(func() error { _, err := w.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5}); return err })
 	h.blocked(`DELETE FROM simusage.list%`)
 	reader := MustConnect(t, h.url)
 	equal(t, "before the commit", MustRows(t, reader, seenSQL), old)
@@ -207,7 +207,7 @@ func TestPromise2StageEmptiedByACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = h.walk(h.Store, st, "2026-03-10")
-	if l := w.Lists[0]; l.Pages != 2 || l.Rows != 2 || !l.Done || l.digest == (digest{}) {
+	if l := w.Lists[0]; l.Pages != 2 || l.Rows != 2 || !l.Done || l.digests == "" {
 		t.Errorf("after a restart the list is %+v", *l)
 	}
 
@@ -220,7 +220,7 @@ func TestPromise2StageEmptiedByACrash(t *testing.T) {
 	}
 	again()
 	equal(t, "checkpoint", h.rows(`SELECT pages, rows FROM simusage.list`), "2 2")
-	if _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); !errors.Is(err, ErrStageLost) {
+	if _, err := w.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5}); !errors.Is(err, ErrStageLost) {
 		t.Errorf("publish of an empty stage: %v", err)
 	}
 	equal(t, "facts", h.rows(factSQL))

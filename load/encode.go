@@ -176,8 +176,30 @@ func (d digest) bytes() []byte {
 }
 
 func digestOf(b []byte) digest {
-	if len(b) != 16 {
-		return digest{}
-	}
 	return digest{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
+}
+
+// digests are the digests of a list as its checkpoint has them: one for each calendar slice of what the walk asks for, in
+// order of time, whoever is a part of it; none of them yet where the length is another.
+type digests string
+
+func (d digests) bytes() []byte { return []byte(d) }
+
+// split are the digests one by one, of n slices.
+func (d digests) split(n int) []digest {
+	sums := make([]digest, n)
+	if len(d) == 16*n {
+		for i := range sums {
+			sums[i] = digestOf([]byte(d[16*i:]))
+		}
+	}
+	return sums
+}
+
+func joined(sums []digest) digests {
+	var b []byte
+	for _, sum := range sums {
+		b = append(b, sum.bytes()...)
+	}
+	return digests(b)
 }

@@ -150,7 +150,7 @@ func TestRowsComeBackAsEncoded(t *testing.T) {
 				{start: at("2026-03-10"), series: 1, unit: 0},
 				{start: at("2026-03-10"), series: 2, billed: "12345678901234567890.123456789"},
 			}
-			w := &Walk{ID: 1, Stream: Stream{Stream: extract.Stream{Granularity: kind.g}}}
+			w := &Walk{ID: 1, Parts: []*Part{{}}, Stream: Stream{Stream: extract.Stream{Granularity: kind.g}}}
 			encode := func(rows ...stageRow) (page []byte) {
 				for i := range rows {
 					rows[i].days = kind.g == extract.Day
@@ -262,7 +262,8 @@ func BenchmarkEncode(b *testing.B) {
 	const size = 1000
 	s := &Store{series: newSeriesCache(), units: newUnitCache()}
 	s.units.ids["USD"] = 1
-	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}}}
+	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}},
+		Ask: extract.Window{Start: noon.Truncate(24 * time.Hour), End: noon.Truncate(time.Hour).Add(time.Hour)}}
 	p := &extract.Page[extract.Record]{}
 	known := make(map[seriesKey]int32)
 	for i := range size {

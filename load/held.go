@@ -26,21 +26,21 @@ type Caution struct {
 
 // shrinks says whether the slice shrinks by more than may be taken over at once: nil when it may. A second pass that says
 // the same, or an operator, makes it so.
-func (w *Walk) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*Held, error) {
-	if !w.published {
+func (p *Part) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*Held, error) {
+	if !p.published {
 		return nil, nil
 	}
 	var believed bool
 	err := tx.QueryRow(ctx, `SELECT accepted OR coalesce(held_digest = $2 AND held_at < $3, false) FROM simusage.slice WHERE id = $1`,
-		w.ID, sum.bytes(), c.HeldBefore).Scan(&believed)
+		p.ID, sum.bytes(), c.HeldBefore).Scan(&believed)
 	if err != nil || believed {
 		return nil, err
 	}
 	h := &Held{}
-	if err := w.measure(ctx, tx, "published", &h.Rows, &h.Bytes, w.Stream.ID, w.Ask.Start, w.Ask.End); err != nil || h.Rows == 0 {
+	if err := p.measure(ctx, tx, "published", &h.Rows, &h.Bytes, p.walk.Stream.ID, p.ask().Start, p.ask().End); err != nil || h.Rows == 0 {
 		return nil, err
 	}
-	if err := w.measure(ctx, tx, "staged", &h.NowRows, &h.NowBytes); err != nil {
+	if err := p.measure(ctx, tx, "staged", &h.NowRows, &h.NowBytes); err != nil {
 		return nil, err
 	}
 	less := func(now, before int64) bool { return float64(now) < float64(before)*(1-c.Shrink) }
@@ -50,10 +50,10 @@ func (w *Walk) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*
 	return h, nil
 }
 
-func (w *Walk) measure(ctx context.Context, tx pgx.Tx, name string, rows, bytes *int64, args ...any) error {
+func (p *Part) measure(ctx context.Context, tx pgx.Tx, name string, rows, bytes *int64, args ...any) error {
 	text, err := publishSQL.ReadFile("publish/" + name + ".sql")
 	if err == nil {
-		err = tx.QueryRow(ctx, w.sql(string(text)), append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(rows, bytes)
+		err = tx.QueryRow(ctx, p.walk.sql(string(text)), append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(rows, bytes)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -61,22 +61,19 @@ func (w *Walk) measure(ctx context.Context, tx pgx.Tx, name string, rows, bytes 
 	return nil
 }
 
-// holdBack closes the walk and keeps what it said as a digest. Nothing else of the slice changes: it stays due, and the
+// holdBack closes the slice's part of the walk and keeps what it said as a digest. Nothing else of the slice changes: it stays due, and the
 // next pass is another one, later: a fault of the API that lasts a minute must not agree with itself.
-func (w *Walk) holdBack(ctx context.Context, tx pgx.Tx, h *Held, sum digest) error {
+func (p *Part) holdBack(ctx context.Context, tx pgx.Tx, h *Held, sum digest) error {
 	if h == nil {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at = $2`, w.ID, w.Started); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `UPDATE simusage.slice SET held_at = CASE WHEN held_digest = $3 THEN held_at ELSE $2 END, held_digest = $3, held_rows = $4, held_bytes = $5,
-			doubted = false, walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL
-		WHERE id = $1`, w.ID, w.Started, sum.bytes(), h.NowRows, h.NowBytes)
-	if err != nil {
-		return err
-	}
-	return w.clear(ctx, tx)
+	batch := &pgx.Batch{}
+	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at = $2`, p.ID, p.walk.Started)
+	batch.Queue(`UPDATE simusage.slice SET held_at = CASE WHEN held_digest = $3 THEN held_at ELSE $2 END, held_digest = $3, held_rows = $4, held_bytes = $5,
+			doubted = false, walk_started_at = NULL, ask_from = NULL, ask_until = NULL, walk_leader = NULL, leased_by = NULL, lease_expires_at = NULL
+		WHERE id = $1`, p.ID, p.walk.Started, sum.bytes(), h.NowRows, h.NowBytes)
+	p.clear(batch)
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // Accept lets the slices of a window that are held back be taken over by the next pass, whatever it says. It returns how

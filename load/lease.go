@@ -19,7 +19,11 @@ import (
 // from the same checkpoint.
 var ErrFenced = errors.New("the slice was taken over by another process")
 
-// Lease takes one due slice, or nil when none is free. skip are slices that are not wanted (they failed in this run).
+// freeSQL says of simusage.slice AS s that nobody holds it.
+const freeSQL = `(s.leased_by IS NULL OR s.lease_expires_at <= clock_timestamp())`
+
+// Lease takes one due slice, with the neighbours that it is walked together with (see span.go), or nil when none is free.
+// skip are slices that are not wanted (they failed in this run).
 //
 // Two processes never get the same slice: SKIP LOCKED keeps them off a row that is being taken, the expiry off a row
 // that is taken. A dead process' slice is free again when its lease expires.
@@ -34,42 +38,66 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 	// from everybody until it expires. Whoever is stopped gives it back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	args := append(d.args(), d.Recent, skip, s.owner, s.lease)
-	w := &Walk{s: s}
-	var stream int16
-	var published bool
-	var asked extract.Window
-	err := s.pool.QueryRow(ctx, `UPDATE simusage.slice SET fence = fence + 1, leased_by = $10, lease_expires_at = clock_timestamp() + $11::interval
-		WHERE id = (
-			SELECT s.id FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
-			WHERE (s.leased_by IS NULL OR s.lease_expires_at <= clock_timestamp()) AND s.id <> ALL(coalesce($9::bigint[], '{}'))
-			ORDER BY s.window_end > $8 DESC,
-				CASE WHEN s.window_end > $8 THEN extract(epoch FROM $8 - s.window_start) ELSE extract(epoch FROM s.window_start) END,
-				s.stream_id
-			LIMIT 1 FOR UPDATE OF s SKIP LOCKED)
-		RETURNING id, stream_id, fence, window_start, window_end, published_at IS NOT NULL, settled,
-			coalesce(walk_started_at, '0001-01-01Z'), coalesce(ask_from, window_start), coalesce(ask_until, window_end)`,
-		args...).Scan(&w.ID, &stream, &w.fence, &w.Window.Start, &w.Window.End, &published, &w.settled,
-		&w.Started, &asked.Start, &asked.End)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
+	var w *Walk
+	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
+		w, err = s.take(ctx, tx, d, skip)
+		switch {
+		case w == nil || err != nil:
+			return err
+		case w.Started.IsZero():
+			return w.reach(ctx, tx, d, skip)
+		}
+		return w.rejoin(ctx, tx)
+	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errSilent // not the caller's deadline, which does not count here
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lease a slice: %w", err)
 	}
-	s.held.add(w.ID)
-	w.published = published
-	w.Window = extract.Window{Start: w.Window.Start.UTC(), End: w.Window.End.UTC()}
+	if w != nil {
+		for _, p := range w.Parts {
+			s.held.add(p.ID)
+		}
+	}
+	return w, nil
+}
+
+// take leases the one slice that comes first. What was left of a span comes last: its leader, which comes before, goes on
+// with all of it.
+func (s *Store) take(ctx context.Context, tx pgx.Tx, d Due, skip []int64) (*Walk, error) {
+	w := &Walk{s: s}
+	p := &Part{walk: w}
+	var stream int16
+	var asked extract.Window
+	args := append(d.args(), d.Recent, skip, s.owner, s.lease)
+	err := tx.QueryRow(ctx, `UPDATE simusage.slice SET fence = fence + 1, leased_by = $10, lease_expires_at = clock_timestamp() + $11::interval, walk_leader = NULL
+		WHERE id = (
+			SELECT s.id FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
+			WHERE `+freeSQL+` AND s.id <> ALL(coalesce($9::bigint[], '{}'))
+			ORDER BY s.walk_leader IS NOT NULL, s.window_end > $8 DESC,
+				CASE WHEN s.window_end > $8 THEN extract(epoch FROM $8 - s.window_start) ELSE extract(epoch FROM s.window_start) END,
+				s.stream_id
+			LIMIT 1 FOR UPDATE OF s SKIP LOCKED)
+		RETURNING id, stream_id, fence, window_start, window_end, published_at IS NOT NULL, settled,
+			coalesce(walk_started_at, '0001-01-01Z'), coalesce(ask_from, window_start), coalesce(ask_until, window_end)`,
+		args...).Scan(&p.ID, &stream, &p.fence, &p.Window.Start, &p.Window.End, &p.published, &p.settled,
+		&w.Started, &asked.Start, &asked.End)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Window = utc(p.Window)
+	w.ID, w.Window, w.Parts = p.ID, p.Window, []*Part{p}
 	for _, st := range d.Streams {
 		if st.ID == stream {
 			w.Stream = st.Stream
 		}
 	}
-	if w.Started = w.Started.UTC(); w.Started.Year() > 1 {
-		w.Ask = extract.Window{Start: asked.Start.UTC(), End: asked.End.UTC()}
+	if w.Started = w.Started.UTC(); !w.Started.IsZero() {
+		w.Ask = utc(asked)
 	}
 	return w, nil
 }
@@ -99,15 +127,15 @@ func (s *Store) KeepAlive(ctx context.Context, run int64) error {
 
 // hold checks the fence inside a transaction and extends the lease. The row stays locked until the transaction ends, so
 // that nobody can take the slice over between the check and the commit.
-func (w *Walk) hold(ctx context.Context, tx pgx.Tx) error {
+func (p *Part) hold(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
-	w.queueHold(batch)
+	p.queueHold(batch)
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// queueHold is hold as the first of several statements that go to Postgres at once.
-func (w *Walk) queueHold(batch *pgx.Batch) {
-	batch.Queue(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $3::interval WHERE id = $1 AND fence = $2`, w.ID, w.fence, w.s.lease).
+// queueHold is hold as one of several statements that go to Postgres at once.
+func (p *Part) queueHold(batch *pgx.Batch) {
+	batch.Queue(`UPDATE simusage.slice SET lease_expires_at = clock_timestamp() + $3::interval WHERE id = $1 AND fence = $2`, p.ID, p.fence, p.walk.s.lease).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() == 0 {
 				return ErrFenced
@@ -116,21 +144,34 @@ func (w *Walk) queueHold(batch *pgx.Batch) {
 		})
 }
 
-// Release gives the slice back with its walk as it stands: the next one to lease it goes on there.
+// hold holds the walk: whoever has its leader may stage and read the stage.
+func (w *Walk) hold(ctx context.Context, tx pgx.Tx) error { return w.lead().hold(ctx, tx) }
+
+// letGo stops keeping the leases of the walk alive.
+func (w *Walk) letGo() {
+	for _, p := range w.Parts {
+		w.s.held.remove(p.ID)
+	}
+}
+
+// Release gives the slices back with their walk as it stands: the next one to lease the leader goes on there.
 func (w *Walk) Release(ctx context.Context) error {
-	w.s.held.remove(w.ID)
-	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL WHERE id = $1 AND fence = $2`, w.ID, w.fence)
-	if err != nil {
+	w.letGo()
+	ids, fences := leases(w.Parts)
+	if _, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL`+mineSQL, ids, fences); err != nil {
 		return fmt.Errorf("release the slice: %w", err)
 	}
 	return nil
 }
 
-// Fail notes why the slice could not be finished, with what a refused page has told, and gives it back.
+// Fail notes why the walk could not be finished, with what a refused page has told, and gives it back as it stands. The
+// failure is noted with the leader.
 func (w *Walk) Fail(ctx context.Context, why error) error {
-	w.s.held.remove(w.ID)
-	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL,
-		failures = failures + 1, failed_at = clock_timestamp(), last_error = left($3, 2000) WHERE id = $1 AND fence = $2`, w.ID, w.fence, storable(why.Error()))
+	w.letGo()
+	ids, fences := leases(w.Parts)
+	_, err := w.s.pool.Exec(ctx, `UPDATE simusage.slice SET leased_by = NULL, lease_expires_at = NULL, failures = failures + (slice.id = $3)::int,
+		failed_at = CASE WHEN slice.id = $3 THEN clock_timestamp() ELSE failed_at END,
+		last_error = CASE WHEN slice.id = $3 THEN left($4, 2000) ELSE last_error END`+mineSQL, ids, fences, w.ID, storable(why.Error()))
 	if err != nil {
 		return fmt.Errorf("note the failure of the slice: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"simusage/extract"
 	"simusage/load/pgtest"
 )
 
@@ -266,7 +267,7 @@ func TestPromise6BytesBeyondTheFloat(t *testing.T) {
 	// What does not fit is refused as a whole and said, never wrapped around.
 	w := h.walk(h.Store, st, "2026-03-09")
 	h.stage(w, []string{fmt.Sprintf("00 a - %d 0", int64(1<<62)), fmt.Sprintf("01 a - %d 0", int64(1<<62))})
-	if _, err := w.Publish(t.Context(), false, Caution{Shrink: 0.5}); err == nil || !strings.Contains(err.Error(), "bigint out of range") || Lost(err) || Broken(err) {
+	if _, err := w.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5}); err == nil || !strings.Contains(err.Error(), "bigint out of range") || Lost(err) || Broken(err) {
 		t.Errorf("2^63 bytes in a day: %v", err)
 	}
 	if err := w.Fail(t.Context(), errors.New("too much \x00 and not UTF-8: \xff")); err != nil {
@@ -275,7 +276,7 @@ func TestPromise6BytesBeyondTheFloat(t *testing.T) {
 	equal(t, "failure", h.rows(`SELECT failures, last_error FROM simusage.slice WHERE failures > 0`), "1 too much  and not UTF-8: �")
 }
 
-// Many slices of one account are published at once, by several processes: the first of its currency, the first of its
+// Many slices of one account are published at once, alone and in spans, by several processes: the first of its currency, the first of its
 // month. They wait for each other at most for a moment, and never in a circle.
 func TestPublishSideBySide(t *testing.T) {
 	t.Parallel()
@@ -305,12 +306,21 @@ func TestPublishSideBySide(t *testing.T) {
 						if err := w.Begin(t.Context(), w.Stream.Ask(w.Window, noon), now); err != nil {
 							return err
 						}
-						page := h.page(w, "", fmt.Sprintf("00 a - %d 1 0.5 USD", round), fmt.Sprintf("01 b - %d 1 0.5 EUR", round))
-						if err := w.Stage(t.Context(), w.Lists[0], page); err != nil {
+						var records []string
+						for _, p := range w.Parts {
+							first := int(p.Window.Start.Sub(w.Window.Start).Hours())
+							if w.Stream.Granularity == extract.Day {
+								first /= 24
+							}
+							records = append(records, fmt.Sprintf("%d a - %d 1 0.5 USD", first, round), fmt.Sprintf("%d b - %d 1 0.5 EUR", first+1, round))
+						}
+						if err := w.Stage(t.Context(), w.Lists[0], h.page(w, "", records...)); err != nil {
 							return err
 						}
-						if _, err := w.Publish(t.Context(), true, Caution{Shrink: 0.5}); err != nil {
-							return err
+						for _, p := range w.Parts {
+							if _, err := p.Publish(t.Context(), true, Caution{Shrink: 0.5}); err != nil {
+								return err
+							}
 						}
 					}
 				})

@@ -53,8 +53,8 @@ func (s *Store) eachRejected(ctx context.Context, since time.Time, more func(*Re
 // replaceRejected lets the records that earlier walks of the slice have set aside go, now that this one is published. If
 // it asked for less than is published, what they found in the rest stays, and so all of it: a record without a period
 // does not tell which part it is of.
-func (w *Walk) replaceRejected(batch *pgx.Batch) {
+func (p *Part) replaceRejected(batch *pgx.Batch) {
 	batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND walk_started_at <> $2
 		AND EXISTS (SELECT FROM simusage.slice WHERE id = $1 AND covered_from = $3 AND covered_until = $4)`,
-		w.ID, w.Started, w.Ask.Start, w.Ask.End)
+		p.ID, p.walk.Started, p.ask().Start, p.ask().End)
 }

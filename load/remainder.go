@@ -87,18 +87,19 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 		if err := s.clearRemainder(ctx, tx, st.Stream, r.ID); err != nil || r.Wanted == nil {
 			return err
 		}
-		w := &Walk{s: s, ID: r.ID, Stream: st, Window: st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]}
-		if _, err := w.exec(ctx, tx, "remainder", st.ID, w.Window.Start, w.Window.End, r.TotalStream, of, series); err != nil {
+		slice := st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]
+		facts := func(text string) string { return fill(st.Stream, "", text) }
+		if _, err := execute(ctx, tx, facts, "remainder", st.ID, slice.Start, slice.End, r.TotalStream, of, series); err != nil {
 			return err
 		}
 		if st.Granularity == extract.Hour {
-			if _, err := w.exec(ctx, tx, "rollup", of, w.Window.Start, w.Window.End); err != nil {
+			if _, err := execute(ctx, tx, facts, "rollup", of, slice.Start, slice.End); err != nil {
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, w.sql(`UPDATE simusage.slice SET remainder = $4, rolled_up_for = NULL,
+		_, err = tx.Exec(ctx, facts(`UPDATE simusage.slice SET remainder = $4, rolled_up_for = NULL,
 				remainder_size = (SELECT coalesce(sum(data_total), 0) FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3)
-			WHERE id = $5`), pgx.QueryExecModeSimpleProtocol, of, w.Window.Start, w.Window.End, *r.Wanted, r.ID)
+			WHERE id = $5`), pgx.QueryExecModeSimpleProtocol, of, slice.Start, slice.End, *r.Wanted, r.ID)
 		return err
 	})
 }
@@ -124,10 +125,9 @@ func (s *Store) remainderStream(ctx context.Context, st Stream) (id int16, serie
 
 // clearRemainder takes the remainder of a slice away, if it has one.
 func (s *Store) clearRemainder(ctx context.Context, tx pgx.Tx, x extract.Stream, slice int64) error {
-	w := &Walk{s: s, Stream: Stream{Stream: x}}
 	of := ` f USING simusage.slice s, simusage.stream r WHERE s.id = $1 AND r.remainder_of = s.stream_id AND f.stream_id = r.id `
 	batch := &pgx.Batch{}
-	batch.Queue(w.sql(`DELETE FROM {facts}`+of+`AND f.period_start >= s.window_start AND f.period_start < s.window_end`), slice)
+	batch.Queue(fill(x, "", `DELETE FROM {facts}`+of+`AND f.period_start >= s.window_start AND f.period_start < s.window_end`), slice)
 	if x.Granularity == extract.Hour {
 		batch.Queue(`DELETE FROM simusage.usage_daily`+of+`AND f.period_start = (s.window_start AT TIME ZONE 'UTC')::date`, slice)
 	}

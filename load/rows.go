@@ -134,9 +134,11 @@ type stagedPage struct {
 	Data       []byte
 }
 
-// pages hands out the staged pages, in the order in which they were said, list by list.
-func (w *Walk) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error) error {
-	if _, err := tx.Exec(ctx, `DECLARE page NO SCROLL CURSOR FOR SELECT list_no, page, data FROM `+w.stage()+` ORDER BY list_no, page`); err != nil {
+// pages hands out what is staged of the slice, page by page, in the order in which they were said, list by list.
+func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error) error {
+	slot, _ := p.slot()
+	from := p.walk.sql(fmt.Sprintf(`SELECT list_no, page, data FROM {pages} WHERE slot = %d ORDER BY list_no, page`, slot))
+	if _, err := tx.Exec(ctx, `DECLARE page NO SCROLL CURSOR FOR `+from); err != nil {
 		return err
 	}
 	for {
@@ -148,8 +150,8 @@ func (w *Walk) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error
 		if err != nil {
 			return err
 		}
-		for _, p := range some {
-			if err := page(p); err != nil {
+		for _, said := range some {
+			if err := page(said); err != nil {
 				return err
 			}
 		}
@@ -162,22 +164,23 @@ func (w *Walk) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error
 
 // copyFirst copies a slice that was never published into the facts and returns how many rows it has. A record that came on
 // two pages of different runs is found by the key; then all is undone, and SQL looks for what was said last.
-func (w *Walk) copyFirst(ctx context.Context, tx pgx.Tx) (int64, error) {
+func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, error) {
 	var copied int64
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
-		copied, err = w.copyRuns(ctx, tx)
+		copied, err = p.copyRuns(ctx, tx)
 		return err
 	})
 	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "23505" {
-		if err := w.unpack(ctx, tx); err != nil {
+		if err := p.unpack(ctx, tx); err != nil {
 			return 0, err
 		}
-		return w.exec(ctx, tx, "first", w.Stream.ID)
+		return execute(ctx, tx, p.walk.sql, "first", p.walk.Stream.ID)
 	}
 	return copied, err
 }
 
-func (w *Walk) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error) {
+func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error) {
+	w := p.walk
 	var now time.Time
 	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 		return 0, err
@@ -195,8 +198,8 @@ func (w *Walk) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error
 		r.reset()
 		return err
 	}
-	err = w.pages(ctx, tx, func(p stagedPage) error {
-		r.add(p.Data, w.periodSize())
+	err = p.pages(ctx, tx, func(said stagedPage) error {
+		r.add(said.Data, w.periodSize())
 		if len(r.rows) < runRows {
 			return nil
 		}
@@ -209,17 +212,18 @@ func (w *Walk) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error
 }
 
 // unpack makes rows of the staged pages, in a table of this transaction.
-func (w *Walk) unpack(ctx context.Context, tx pgx.Tx) error {
-	if _, err := w.exec(ctx, tx, "unpack"); err != nil {
+func (p *Part) unpack(ctx context.Context, tx pgx.Tx) error {
+	w := p.walk
+	if _, err := execute(ctx, tx, w.sql, "unpack"); err != nil {
 		return err
 	}
 	be := binary.BigEndian
 	r := w.run
-	err := w.pages(ctx, tx, func(p stagedPage) error {
+	err := p.pages(ctx, tx, func(said stagedPage) error {
 		r.reset()
-		r.add(p.Data, w.periodSize())
-		prefix := be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 9), 4), uint32(p.List))
-		prefix = be.AppendUint32(be.AppendUint32(prefix, 4), uint32(p.Page))
+		r.add(said.Data, w.periodSize())
+		prefix := be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 9), 4), uint32(said.List))
+		prefix = be.AppendUint32(be.AppendUint32(prefix, 4), uint32(said.Page))
 		_, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix), `COPY pg_temp.stage (list_no, page, `+saidColumns+`) FROM STDIN BINARY`)
 		return err
 	})

@@ -17,17 +17,20 @@ import (
 //go:embed stage.sql
 var stageSQL string
 
-// sql fills in the tables of the slice: {pages} is its stage, {facts} follows from the granularity, {period} is the type of
-// period_start there. All of it is ours; nothing comes from input.
-func (w *Walk) sql(text string) string {
+// sql fills in the tables of the walk.
+func (w *Walk) sql(text string) string { return fill(w.Stream.Stream, w.stage(), text) }
+
+// fill fills in tables: {pages}, the stage; {facts}, which follows from the granularity; {period}, the type of period_start
+// there. All of it is ours; nothing comes from input.
+func fill(x extract.Stream, pages, text string) string {
 	facts, period := "simusage.usage_hourly", "timestamptz"
-	switch w.Stream.Granularity {
+	switch x.Granularity {
 	case extract.Day:
 		facts, period = "simusage.usage_daily", "date"
 	case extract.All:
 		facts, period = "simusage.usage_monthly", "date"
 	}
-	return strings.NewReplacer("{pages}", w.stage(), "{facts}", facts, "{period}", period).Replace(text)
+	return strings.NewReplacer("{pages}", pages, "{facts}", facts, "{period}", period).Replace(text)
 }
 
 // periodSize is how many bytes period_start has in COPY's format: those of a time or of a date.
@@ -38,7 +41,16 @@ func (w *Walk) periodSize() int {
 	return 4
 }
 
-func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.ID, 10) }
+func (w *Walk) stage() string { return stageOf(w.ID, w.Spans()) }
+
+// stageOf is the stage of a walk. That of a span has another name, for programs that know no spans (see span.go).
+func stageOf(leader int64, span bool) string {
+	name := "simusage.stage_" + strconv.FormatInt(leader, 10)
+	if span {
+		name += "_span"
+	}
+	return name
+}
 
 // Stage takes one page of a list in: its rows into the stage, its rejected records aside, and the cursor to the next
 // page, all in one transaction. That commit is the only moment at which the walk moves on. Whatever happens before it
@@ -46,14 +58,17 @@ func (w *Walk) stage() string { return "simusage.stage_" + strconv.FormatInt(w.I
 //
 // The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew.
 func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Record]) error {
+	if err := w.fits(p); err != nil {
+		return fmt.Errorf("stage page %d of %s: %w", l.Pages+1, w.list(l), err)
+	}
 	next := *l
 	next.Cursor, next.Done, next.Pages = p.Next, p.Next == "", l.Pages+1
-	var rows []byte
+	var staged []slotRows
 	var found []*List
 	var err error
 	if w.Discovers(l) {
 		found = w.discover(p)
-	} else if rows, err = w.encode(ctx, &next, p); err != nil {
+	} else if staged, err = w.encode(ctx, &next, p); err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
 	if err := w.s.drift(ctx, w.Stream.Account, p.Drift); err != nil {
@@ -62,9 +77,9 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`SET LOCAL synchronous_commit = off`)
-		w.queueHold(batch)
-		if len(rows) > 0 {
-			batch.Queue(w.sql(`INSERT INTO {pages} (list_no, page, rows, data) VALUES ($1, $2, $3, $4)`), next.No, next.Pages, next.Rows-l.Rows, rows)
+		w.lead().queueHold(batch)
+		for _, r := range staged {
+			batch.Queue(w.sql(`INSERT INTO {pages} (list_no, page, slot, rows, data) VALUES ($1, $2, $3, $4, $5)`), next.No, next.Pages, r.slot, r.count, r.data)
 		}
 		w.checkpoint(batch, &next, found, p.Rejected)
 		return tx.SendBatch(ctx, batch).Close()
@@ -83,7 +98,7 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 // checkpoint moves the list's cursor, adds the lists that a discovery found, and sets rejected records aside.
 func (w *Walk) checkpoint(batch *pgx.Batch, l *List, found []*List, rejected []extract.Rejected) {
 	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2`,
-		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digest.bytes(), l.Done)
+		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digests.bytes(), l.Done)
 	for _, f := range found {
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
 	}
@@ -113,8 +128,14 @@ func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
 	return found
 }
 
-// encode makes the page's rows as the stage keeps them and adds them to the list's count and digest.
-func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Record]) ([]byte, error) {
+// slotRows is what a page has of one slice, as the stage keeps it.
+type slotRows struct {
+	slot, count int
+	data        []byte
+}
+
+// encode makes the page's rows as the stage keeps them, slice by slice, and adds them to the list's count and digests.
+func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Record]) ([]slotRows, error) {
 	records := p.Records
 	if w.Unnamed(l) {
 		records = slices.DeleteFunc(records, func(r extract.Record) bool { return r.Get(w.Stream.FanOut) != "" })
@@ -129,25 +150,43 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]byte, 0, 90*len(records))
+	var staged []slotRows
+	var into *slotRows
 	row := stageRow{days: w.Stream.Granularity != extract.Hour}
 	code := ""
+	slots := w.Stream.Slices(w.Ask)
+	sums, at := l.digests.split(len(slots)), -1
 	for i := range records {
 		r := &records[i]
+		if at < 0 || !slots[at].Contains(r.Start) {
+			at = slices.IndexFunc(slots, func(s extract.Window) bool { return s.Contains(r.Start) })
+		}
+		if at < 0 {
+			return nil, fmt.Errorf("record %d: %s is not within what was asked, %s", i+1, r.Start, w.Ask)
+		}
 		if r.Unit != code {
 			if row.unit, err = w.s.unit(ctx, r.Unit); err != nil {
 				return nil, err
 			}
 			code = r.Unit
 		}
+		if into == nil || into.slot != at {
+			k := slices.IndexFunc(staged, func(r slotRows) bool { return r.slot == at })
+			if k < 0 {
+				k, staged = len(staged), append(staged, slotRows{slot: at, data: make([]byte, 0, 90*(len(records)-i))})
+			}
+			into = &staged[k]
+		}
 		row.start, row.series = r.Start, series[i]
 		row.upload, row.download, row.total, row.billed = r.Upload, r.Download, r.Total, r.Billed
-		if rows, err = appendRow(rows, &row, &l.digest); err != nil {
+		if into.data, err = appendRow(into.data, &row, &sums[at]); err != nil {
 			return nil, fmt.Errorf("record %d: %w", i+1, err)
 		}
+		into.count++
 	}
+	l.digests = joined(sums)
 	l.Rows += int64(len(records))
-	return rows, nil
+	return staged, nil
 }
 
 // identify holds the account that the records name against the one that the credentials stand for.

@@ -7,8 +7,10 @@
 //     processes take due slices with FOR UPDATE SKIP LOCKED. Every later write of the walk checks the fence, in its
 //     own transaction: a process that froze past its lease and wakes up can write nothing any more.
 //   - A walk stages pages. The rows of a page and the cursor behind it go in with one transaction, so that a process
-//     killed at any moment asks for at most one page a list again. The stage is an unlogged table of the slice's own:
+//     killed at any moment asks for at most one page a list again. The stage is an unlogged table of the walk's own:
 //     no reader looks there, a crash of Postgres empties it, and a count of its rows against the checkpoint finds that out.
+//   - A walk may cover a span, neighbouring slices of a stream that are asked for by one question: a small fleet need not
+//     cost a request a day. What they share is the walk; lease, fence and publish are each slice's own (span.go).
 //   - A publish moves the whole slice into the facts in one transaction: readers see all of it or nothing. A slice
 //     that says what it said before (equal digests) writes no fact row at all.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,22 +13,42 @@ import (
 	"simusage/extract"
 )
 
-// Walk is a leased slice and its walk: the lists that are open, how far each has come, what is staged.
+// Walk is a walk of leased slices: what it asks for, the lists that are open, how far each has come, what is staged.
 type Walk struct {
-	s     *Store
-	fence int64
+	s *Store
 
-	ID     int64
+	ID     int64 // of the leader, whose lists and stage they are
 	Stream Stream
-	Window extract.Window // the calendar slice
+	Window extract.Window // the calendar slices, from the first to the last
 	Ask    extract.Window // the part of it that this walk asks for
 	// Started is when the walk began, by the caller's clock; it stays the same when another process goes on with it.
 	Started time.Time
 	// Lists are the lists in the order in which they are walked.
 	Lists []*List
+	// Parts are the slices, mostly one, in the order in which they are published: by time, and last the leader.
+	Parts []*Part
+
+	run *run // what a publish sorts its rows in
+}
+
+// Part is one slice of a walk, the unit of publish.
+type Part struct {
+	walk  *Walk
+	fence int64
+
+	ID     int64
+	Window extract.Window // the calendar slice
 
 	published, settled bool // of what readers see now
-	run                *run // what a publish sorts its rows in
+}
+
+// ask is what the walk asks for of the slice.
+func (p *Part) ask() extract.Window { return p.Window.Intersect(p.walk.Ask) }
+
+// slot is which calendar slice of what the walk asks for the part is, of how many; -1 when it is none.
+func (p *Part) slot() (at, of int) {
+	slots := p.walk.Stream.Slices(p.walk.Ask)
+	return slices.IndexFunc(slots, func(s extract.Window) bool { return s.Start.Equal(p.Window.Start) }), len(slots)
 }
 
 // List is one paged answer and how far it has been walked.
@@ -39,7 +60,7 @@ type List struct {
 	Rows     int64
 	Restarts int32
 	Done     bool
-	digest   digest
+	digests  digests
 }
 
 // Discovers says whether the list finds the values of a fan-out instead of usage: the first list of a fan-out stream.
@@ -62,17 +83,22 @@ const abandonedSQL = `DELETE FROM simusage.rejected r USING simusage.slice s
 // maxWalkAge bounds how long a walk may be gone on with. Beyond it the pages would tell of times too far apart.
 const maxWalkAge = 24 * time.Hour
 
-// Begin goes on with the walk of the slice where it stands, or begins one that asks for ask. now is the caller's clock.
+// Begin goes on with the walk where it stands, or begins one that asks for ask. now is the caller's clock. A walk that
+// stands and cannot be gone on with begins anew with its leader alone: of a span there may be some parts left, with gaps
+// between them.
 func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) error {
-	age := now.Sub(w.Started)
-	if !w.Ask.Empty() && age < maxWalkAge && age > -skew { // a walk of the future was begun by a clock that ran ahead
-		err := w.resume(ctx)
-		if err == nil || !errors.Is(err, ErrStageLost) {
-			return err
+	var leave []*Part
+	if age := now.Sub(w.Started); !w.Ask.Empty() {
+		if age < maxWalkAge && age > -skew { // a walk of the future was begun by a clock that ran ahead
+			err := w.resume(ctx)
+			if err == nil || !errors.Is(err, ErrStageLost) {
+				return err
+			}
+			w.s.log.Warn("walk begins anew", "slice", w.Name(), "reason", err)
 		}
-		w.s.log.Warn("walk begins anew", "slice", w.Name(), "reason", err)
+		leave, w.Parts, w.Window = w.members(), []*Part{w.lead()}, w.lead().Window
 	}
-	w.Ask, w.Started = ask, now
+	w.Ask, w.Started = ask.Intersect(w.Window), now
 	w.Lists = []*List{{}}
 	if w.Stream.FanOut != "" {
 		w.Lists[0].Value = discovery
@@ -81,11 +107,16 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 		if err := w.hold(ctx, tx); err != nil {
 			return err
 		}
+		if err := w.link(ctx, tx); err != nil {
+			return err
+		}
 		batch := &pgx.Batch{}
+		ids, fences := leases(leave)
+		batch.Queue(`UPDATE simusage.slice SET walk_leader = NULL, leased_by = NULL, lease_expires_at = NULL`+mineSQL, ids, fences)
 		// What an unfinished walk has set aside goes with it: this one meets the same records again.
 		batch.Queue(abandonedSQL, w.ID)
-		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, ask.Start, ask.End)
-		batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, w.ID)
+		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, w.Ask.Start, w.Ask.End)
+		clearWalk(batch, w.ID)
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, $2)`, w.ID, w.Lists[0].Value)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
@@ -95,6 +126,9 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 	})
 	if err != nil {
 		return fmt.Errorf("begin the walk: %w", err)
+	}
+	for _, p := range leave {
+		w.s.held.remove(p.ID)
 	}
 	return nil
 }
@@ -109,37 +143,46 @@ func (w *Walk) resume(ctx context.Context) error {
 		l := &List{}
 		var sum []byte
 		err := row.Scan(&l.No, &l.Value, &l.Cursor, &l.Pages, &l.Rows, &l.Restarts, &l.Done, &sum)
-		l.digest = digestOf(sum)
+		l.digests = digests(sum)
 		return l, err
 	})
 	if err != nil {
 		return fmt.Errorf("read the checkpoint: %w", err)
 	}
-	return w.checkStage(ctx, w.s.pool)
+	_, _, err = w.checkStage(ctx, w.s.pool, 0)
+	return err
 }
 
-// checkStage holds the number of staged rows of each list against the checkpoint.
-func (w *Walk) checkStage(ctx context.Context, q querier) error {
-	rows, err := q.Query(ctx, w.sql(`SELECT list_no, sum(rows) FROM {pages} GROUP BY list_no`), pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		return fmt.Errorf("count the stage: %w", err)
-	}
+// checkStage holds the number of staged rows of each list against the checkpoint, and counts what is staged of one slice: its
+// rows, and the lists that have some.
+func (w *Walk) checkStage(ctx context.Context, q querier, slot int) (rows int64, lists int, err error) {
+	found, err := q.Query(ctx, w.sql(`SELECT list_no, sum(rows), coalesce(sum(rows) FILTER (WHERE slot = $1), 0) FROM {pages} GROUP BY list_no`),
+		pgx.QueryExecModeSimpleProtocol, slot)
 	staged := make(map[int32]int64)
 	var no int32
-	var count int64
-	_, err = pgx.ForEachRow(rows, []any{&no, &count}, func() error { staged[no] = count; return nil })
+	var count, of int64
+	if err == nil {
+		_, err = pgx.ForEachRow(found, []any{&no, &count, &of}, func() error {
+			staged[no] = count
+			rows += of
+			if of > 0 {
+				lists++
+			}
+			return nil
+		})
+	}
 	if stageMissing(err) {
-		return ErrStageLost // restored from a dump without it
+		return 0, 0, ErrStageLost // restored from a dump without it
 	}
 	if err != nil {
-		return fmt.Errorf("count the stage: %w", err)
+		return 0, 0, fmt.Errorf("count the stage: %w", err)
 	}
 	for _, l := range w.Lists {
 		if !w.Discovers(l) && staged[l.No] != l.Rows {
-			return ErrStageLost
+			return 0, 0, ErrStageLost
 		}
 	}
-	return nil
+	return rows, lists, nil
 }
 
 // stageMissing says whether err is that the stage's table is not there.
@@ -159,8 +202,8 @@ func (w *Walk) Restart(ctx context.Context, l *List) error {
 		}
 		batch := &pgx.Batch{}
 		batch.Queue(`DELETE FROM simusage.rejected WHERE slice_id = $1 AND list_no = $2 AND walk_started_at = $3`, w.ID, l.No, w.Started)
-		batch.Queue(`UPDATE simusage.list SET cursor = '', pages = 0, rows = 0, digest = $3, restarts = restarts + 1, done = false
-			WHERE slice_id = $1 AND no = $2`, w.ID, l.No, digest{}.bytes())
+		batch.Queue(`UPDATE simusage.list SET cursor = '', pages = 0, rows = 0, digest = DEFAULT, restarts = restarts + 1, done = false
+			WHERE slice_id = $1 AND no = $2`, w.ID, l.No)
 		if w.Discovers(l) {
 			batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1 AND no > 0`, w.ID)
 		}
@@ -176,9 +219,26 @@ func (w *Walk) Restart(ctx context.Context, l *List) error {
 	return nil
 }
 
-// Name is the slice as people read it: account, stream and first day.
+// clearWalk ends a walk's books: its checkpoint and its stage, whichever it has.
+func clearWalk(batch *pgx.Batch, leader int64) {
+	batch.Queue(`DELETE FROM simusage.list WHERE slice_id = $1`, leader)
+	batch.Queue(fmt.Sprintf(`DROP TABLE IF EXISTS %s, %s`, stageOf(leader, false), stageOf(leader, true)))
+}
+
+// Name is the walk as people read it: account, stream and day, or first and last day.
 func (w *Walk) Name() string {
-	name := w.Stream.Stream.String() + " " + w.Window.Start.Format("2006-01-02")
+	name := w.name(w.Window.Start)
+	if last := w.Window.End.Add(-1); len(w.Parts) > 1 {
+		name += ".." + last.Format(time.DateOnly)
+	}
+	return name
+}
+
+// Name is the slice as people read it: account, stream and first day.
+func (p *Part) Name() string { return p.walk.name(p.Window.Start) }
+
+func (w *Walk) name(start time.Time) string {
+	name := w.Stream.Stream.String() + " " + start.Format(time.DateOnly)
 	if w.Stream.Account.Name != "" {
 		name = w.Stream.Account.Name + " " + name
 	}

@@ -288,7 +288,7 @@ func (h *warehouse) stage(w *Walk, pages ...[]string) {
 func (h *warehouse) publish(w *Walk, settled bool) Published {
 	h.tb.Helper()
 	h.exec(`UPDATE simusage.slice SET accepted = true WHERE id = $1`, w.ID)
-	p, err := w.Publish(h.tb.Context(), settled, Caution{})
+	p, err := w.Parts[0].Publish(h.tb.Context(), settled, Caution{})
 	if err != nil {
 		h.tb.Fatal(err)
 	}

@@ -38,9 +38,12 @@ var odd = []struct{ raw, reason string }{
 
 const hour08 = `{"period":{"start_time":"2026-03-08T05:00:00Z","end_time":"2026-03-08T06:00:00Z"},`
 
-// onDay matches the lists of a day.
+// onDay matches the lists that cover a day, alone or with others.
 func onDay(day string) func(*http.Request) bool {
-	return func(r *http.Request) bool { return strings.HasPrefix(r.URL.Query().Get("StartTime"), day) }
+	return func(r *http.Request) bool {
+		from, until := r.URL.Query().Get("StartTime"), r.URL.Query().Get("EndTime")
+		return from < day+"T24" && until > day+"T00:00:00Z" // as text, times in UTC are in order
+	}
 }
 
 // Whatever cannot be understood is set aside, with its text, and everything beside it is loaded. It goes when its slice

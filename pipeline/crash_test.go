@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,18 +21,22 @@ import (
 // nothing happens that anybody else could see.
 //
 // The next process goes on. In the end the views are those that the world's own sums demand, and no more than one page
-// was asked for again.
+// was asked for again. The work is a slice that is walked alone and then two that are walked together.
 func TestPromise2CrashAfterEveryStep(t *testing.T) {
 	const lanes = 4 // each with a database of its own, which is emptied between two deaths
 	for lane := range lanes {
 		t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
-			b := newBench(t, fakeapi.WorldConfig{Seed: 5, Sims: 3, Networks: 2, Countries: []string{"DE", "FR"}, Density: 0.3,
-				Start: at("2026-03-10"), End: at("2026-03-11")}, fakeapi.Options{})
-			b.pageSize = 8
+			b := newBench(t, fakeapi.WorldConfig{Seed: 5, Sims: 3, Networks: 2, Countries: []string{"DE", "FR"}, Density: 0.12,
+				Start: at("2026-03-07"), End: at("2026-03-11")}, fakeapi.Options{})
+			b.pageSize = 5
 			b.streams = parseStreams(t, "hour/sim@country")
-			b.since = at("2026-03-10")
-			moments := b.crash(0)
-			t.Logf("%d moments to die at", moments)
+			b.since = at("2026-03-07")
+			b.clock.Set(at("2026-03-10 00:30"))
+			moments, pages := b.crash(0)
+			t.Logf("%d moments to die at, %d pages", moments, pages)
+			if spans := b.spans(); len(spans) != 1 {
+				t.Errorf("walked together: %v", spans)
+			}
 			for moment := 1 + lane; moment <= moments; moment += lanes {
 				t.Run(fmt.Sprint("moment ", moment), func(t *testing.T) {
 					b.t = t
@@ -41,15 +47,29 @@ func TestPromise2CrashAfterEveryStep(t *testing.T) {
 						END LOOP;
 					END $$`)
 					b.api.Reset()
-					b.crash(moment)
+					if _, asked := b.crash(moment); asked > pages+1 {
+						t.Errorf("%d pages were asked for, want %d and at most the one that was under way", asked, pages)
+					}
 				})
 			}
 		})
 	}
 }
 
-// crash lets the first process die at a moment (never at 0), the second one finish, and counts the moments of the first.
-func (b *bench) crash(moment int) int {
+// spans are the questions that covered more than a day.
+func (b *bench) spans() []string {
+	var spans []string
+	for _, r := range b.api.Requests() {
+		if asked := "http://api?" + r.Query; longer(1)(httptest.NewRequest(http.MethodGet, asked, nil)) && strings.Contains(r.Query, "Granularity=all") {
+			spans = append(spans, r.Query)
+		}
+	}
+	return spans
+}
+
+// crash lets the first process die at a moment (never at 0), the second one finish, and counts the moments of the first and
+// the pages of usage of both.
+func (b *bench) crash(moment int) (moments, usage int) {
 	b.t.Helper()
 	m := &mortal{moment: moment}
 	b.dial, b.around = m.dial, m
@@ -65,7 +85,7 @@ func (b *bench) crash(moment int) int {
 	}
 	b.dial, b.around = nil, nil
 	b.expireLeases()
-	if s := b.sync(); s.Failed > 0 {
+	if s := b.syncAlone(); s.Failed > 0 {
 		b.t.Errorf("the second process: %+v", s)
 	}
 	b.equal("sim", "sim_country", "country")
@@ -76,6 +96,9 @@ func (b *bench) crash(moment int) int {
 			if pages[page]++; pages[page] > 1 {
 				again++
 			}
+			if r.Path == "/v1/UsageRecords" {
+				usage++
+			}
 		}
 	}
 	// The newest slice is not settled, but its refresh interval is not over: the second process has no reason to ask.
@@ -84,7 +107,7 @@ func (b *bench) crash(moment int) int {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.taken
+	return m.taken, usage
 }
 
 // mortal is the network as seen by a process that dies at a moment.

@@ -265,8 +265,9 @@ func TestAPIDownForAWhile(t *testing.T) {
 				if s.Outcome != Partly || s.LeftDue == 0 || !errors.Is(err, extract.ErrUnreachable) {
 					t.Errorf("outcome %s, %d left due, error %v", s.Outcome, s.LeftDue, err)
 				}
-				// Every worker gives up after twelve attempts, and nobody begins another slice.
-				if mu.Lock(); asked > 20+2*12+12 {
+				// Every worker gives up after twelve attempts, first on several slices together and then on one, and nobody
+				// begins another slice.
+				if mu.Lock(); asked > 20+2*2*12+12 {
 					t.Errorf("%d requests although the API was down from the 20th on", asked)
 				}
 				mu.Unlock()

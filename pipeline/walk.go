@@ -10,25 +10,55 @@ import (
 	"simusage/load"
 )
 
-// walk takes a leased slice from where it stands to its publish. now is the time of the run: what was finished then is
+// walk takes leased slices from where they stand to their publish. now is the time of the run: what was finished then is
 // asked for, so that all slices of a run cover the same time and can be held against each other.
-func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) (load.Published, error) {
+func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) error {
+	began := time.Now()
 	ask := w.Stream.Ask(w.Window, now)
 	if ask.Empty() {
-		return load.Published{}, fmt.Errorf("slice %s lies beyond what the API remembers", w.Name())
+		return fmt.Errorf("slice %s lies beyond what the API remembers", w.Name())
 	}
 	// The clock is not asked again: should it jump back, the slices that are walked now would look older than the run, and
 	// be due in it for ever; should it jump ahead, they would look settled.
 	if err := w.Begin(ctx, ask, now.Add(time.Since(r.began))); err != nil {
-		return load.Published{}, err
+		return err
 	}
 	for i := 0; i < len(w.Lists); i++ { // the first list of a fan-out adds the others while it is walked
 		if err := r.list(ctx, w, w.Lists[i]); err != nil {
-			return load.Published{}, err
+			return err
 		}
 	}
-	// Settled is judged by when the walk began: its first page may be that old.
-	return w.Publish(ctx, !w.Started.Before(w.Window.End.Add(r.Settle)), load.Caution{Shrink: r.Shrink, HeldBefore: r.want.RefreshBefore})
+	for _, p := range w.Parts {
+		// Settled is judged by when the walk began: its first page may be that old.
+		done, err := p.Publish(ctx, !w.Started.Before(p.Window.End.Add(r.Settle)), load.Caution{Shrink: r.Shrink, HeldBefore: r.want.RefreshBefore})
+		if err != nil {
+			return err
+		}
+		r.published(p, done, time.Since(began))
+	}
+	return nil
+}
+
+// published counts and tells what became of a slice.
+func (r *run) published(p *load.Part, done load.Published, took time.Duration) {
+	switch {
+	case done.Gone:
+		r.Log.Warn("slice went to another process", "slice", p.Name())
+	case done.Held != nil:
+		r.heldBack(p, done.Held)
+	default:
+		r.count(func(s *Summary) {
+			s.Slices++
+			if done.Unchanged {
+				s.Unchanged++
+			}
+			s.Inserted += done.Inserted
+			s.Updated += done.Updated
+			s.Deleted += done.Deleted
+		})
+		r.Log.Info("slice", "slice", p.Name(), "rows", done.Rows, "inserted", done.Inserted, "updated", done.Updated,
+			"deleted", done.Deleted, "unchanged", done.Unchanged, "took", took.Round(time.Millisecond))
+	}
 }
 
 // list walks one list to its end. A position is never derived from data: when the API does not take the page token any

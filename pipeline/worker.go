@@ -29,7 +29,8 @@ func (r *run) walkAll(ctx context.Context, now time.Time) error {
 }
 
 // worker takes slices until none is left. Slices that another process holds are waited for: it may die, and then they
-// are ours; a run that says "done" must have seen the end of them.
+// are ours; a run that says "done" must have seen the end of them. So are slices that are free and could not be had: somebody
+// else was looking at them.
 func (r *run) worker(ctx context.Context, now time.Time) error {
 	idle := time.Duration(0)
 	for lost := 0; ; {
@@ -52,14 +53,14 @@ func (r *run) worker(ctx context.Context, now time.Time) error {
 			}
 			continue
 		}
-		_, held, expires, err := r.Store.Left(ctx, due, skip)
+		free, held, expires, err := r.Store.Left(ctx, due, skip)
 		if err != nil && !load.Lost(err) {
 			return err
 		}
-		if err == nil && held == 0 {
+		if err == nil && free+held == 0 {
 			return nil
 		}
-		if idle == 0 {
+		if idle == 0 && held > 0 {
 			r.Log.Info("waiting for slices that other processes hold", "slices", held, "first_lease_ends_in", expires.Round(time.Second))
 		}
 		idle = min(max(idle*3/2, 200*time.Millisecond), 5*time.Second)
@@ -78,51 +79,34 @@ func (r *run) todo() (load.Due, []int64) {
 	return d, slices.Clone(r.failed)
 }
 
-// slice walks one slice and decides what its failure means for the others. An error ends the run.
+// slice walks a slice, or several together, and decides what a failure means for the others. An error ends the run.
 func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
-	began := time.Now()
-	published, err := r.survive(ctx, w, now)
-	if err == nil && published.Held != nil {
-		r.heldBack(w, published.Held)
-		return nil
+	if err := r.survive(ctx, w, now); err != nil {
+		return r.setback(ctx, w, err)
 	}
-	if err == nil {
-		r.count(func(s *Summary) {
-			s.Slices++
-			if published.Unchanged {
-				s.Unchanged++
-			}
-			s.Inserted += published.Inserted
-			s.Updated += published.Updated
-			s.Deleted += published.Deleted
-		})
-		r.Log.Info("slice", "slice", w.Name(), "rows", published.Rows, "inserted", published.Inserted, "updated", published.Updated,
-			"deleted", published.Deleted, "unchanged", published.Unchanged, "took", time.Since(began).Round(time.Millisecond))
-		return nil
-	}
-	return r.setback(ctx, w, err)
+	return nil
 }
 
 // heldBack tells of a slice that shrank. This run does not walk it again: the pass that agrees must be a later one.
-func (r *run) heldBack(w *load.Walk, h *load.Held) {
+func (r *run) heldBack(p *load.Part, h *load.Held) {
 	r.mu.Lock()
-	again := slices.Contains(r.failed, w.ID) // another worker was quick enough to lease it once more
-	r.failed = append(r.failed, w.ID)
+	again := slices.Contains(r.failed, p.ID) // another worker was quick enough to lease it once more
+	r.failed = append(r.failed, p.ID)
 	r.mu.Unlock()
 	if again {
 		return
 	}
-	day := w.Window.Start.Format(time.DateOnly)
+	day := p.Window.Start.Format(time.DateOnly)
 	err := fmt.Errorf("%s is held back: %d rows and %d bytes are published, the API now says %d rows and %d bytes; what is published stays. "+
 		"A later sync that finds the same takes it over; to take it over with the next one: simusage accept --from %s --to %s",
-		w.Name(), h.Rows, h.Bytes, h.NowRows, h.NowBytes, day, w.Window.End.Format(time.DateOnly))
-	r.Log.Error("slice held back", "slice", w.Name(), "rows", h.Rows, "bytes", h.Bytes, "now_rows", h.NowRows, "now_bytes", h.NowBytes)
+		p.Name(), h.Rows, h.Bytes, h.NowRows, h.NowBytes, day, p.Window.End.Format(time.DateOnly))
+	r.Log.Error("slice held back", "slice", p.Name(), "rows", h.Rows, "bytes", h.Bytes, "now_rows", h.NowRows, "now_bytes", h.NowBytes)
 	r.problem(err)
 }
 
 // survive walks a slice and makes a panic the failure of that slice: in a process that stays, one answer that breaks the
 // program must not end the walks beside it, nor keep the lease for ever.
-func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (_ load.Published, err error) {
+func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.Log.Error("panic", "slice", w.Name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -157,6 +141,12 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 		r.giveBack(ctx, w)
 		return nil
 	}
+	if w.Spans() && !beyond(err) { // only a slice alone fails, and closes more than itself
+		r.Log.Warn("slices are walked one by one", "slices", w.Name(), "reason", err)
+		back, cancel := inOrder(ctx)
+		defer cancel()
+		return w.Disband(back)
+	}
 	r.Log.Error("slice failed", "slice", w.Name(), "error", err)
 	r.mu.Lock()
 	r.failed = append(r.failed, w.ID) // before it is given back, or another worker takes it at once
@@ -176,6 +166,12 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 		return err
 	}
 	return noted
+}
+
+// beyond says whether a failure has nothing to do with how much was asked for at once. An API that could not be reached is
+// not among these: it may be that it takes too long over a month and answers a day.
+func beyond(err error) bool {
+	return errors.Is(err, extract.ErrCredentials) || errors.Is(err, load.ErrAccount) || load.Broken(err)
 }
 
 // giveBack lets others have the slice. Where that fails, its lease runs out by itself.

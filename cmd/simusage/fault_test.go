@@ -12,7 +12,7 @@ import (
 	"simusage/extract/fakeapi"
 )
 
-// Promise 9 on the real program: frozen in the middle of a list for longer than its lease, overtaken, woken up. It
+// Promise 9 on the real program: frozen in the middle of a list, of one slice or of several, for longer than its lease, overtaken, woken up. It
 // publishes nothing of what went to the other, and ends in order.
 func TestPromise9FrozenProcessWakesUp(t *testing.T) {
 	t.Parallel()
@@ -31,8 +31,8 @@ func TestPromise9FrozenProcessWakesUp(t *testing.T) {
 	sleeper.signal(t, syscall.SIGSTOP)
 	close(held)
 	before := b.query(`SELECT id, fence FROM simusage.slice WHERE leased_by IS NOT NULL`)
-	if len(before) != 1 {
-		t.Fatalf("the frozen process holds %v", before)
+	if len(before) == 0 {
+		t.Fatal("the frozen process holds nothing")
 	}
 	b.start("sync").end(t, 0) // waits until the lease is over
 	done := `SELECT id, fence, xmin FROM simusage.slice`

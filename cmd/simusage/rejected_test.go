@@ -28,7 +28,7 @@ func TestRejected(t *testing.T) {
 	long := `{"data_total": -1, "note": "<` + strings.Repeat("ä", 100) + ">\u009b\"}"
 	onTotals := func(r *http.Request) bool {
 		q := r.URL.Query()
-		return strings.HasPrefix(q.Get("StartTime"), "2026-03-08") && q.Get("Group") == ""
+		return q.Get("StartTime") < "2026-03-09" && q.Get("EndTime") > "2026-03-08T00:00:00Z" && q.Get("Group") == ""
 	}
 	b.api.Inject(fakeapi.Fault{Every: 1, Match: onTotals, Do: fakeapi.BadRow("7")}, fakeapi.Fault{Every: 1, Match: onTotals, Do: fakeapi.BadRow(long)})
 	if r := b.must(0, "sync"); !strings.Contains(r.stdout, "; 2 records set aside;") {

@@ -41,6 +41,7 @@ type bench struct {
 	streams  []extract.Stream
 	pageSize int
 	settle   time.Duration
+	lease    time.Duration
 	since    time.Time // from when on the warehouse is complete
 
 	// around, when set, stands between a process and the network.
@@ -61,7 +62,7 @@ func newBench(t *testing.T, cfg fakeapi.WorldConfig, opts fakeapi.Options) *benc
 	if cfg.Start.IsZero() {
 		cfg.Start = cfg.End.AddDate(0, 0, -10)
 	}
-	b := &bench{t: t, world: fakeapi.NewWorld(cfg), clock: fakeapi.NewClock(at("2026-03-10 12:07")), pageSize: 40, settle: 72 * time.Hour,
+	b := &bench{t: t, world: fakeapi.NewWorld(cfg), clock: fakeapi.NewClock(at("2026-03-10 12:07")), pageSize: 40, settle: 72 * time.Hour, lease: 2 * time.Second,
 		since: at("2026-03-01")}
 	opts.Clock = b.clock.Now
 	b.api = fakeapi.New(b.world, opts)
@@ -88,7 +89,7 @@ func (b *bench) tryProcess(ctx context.Context) (*Job, error) {
 	b.processes++
 	log := slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	store, err := load.Open(ctx, b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial,
-		Lease: 2 * time.Second, Silence: b.silence, Patience: b.patience})
+		Lease: b.lease, Silence: b.silence, Patience: b.patience})
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,12 @@ func (r *run) worker(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if w != nil && r.tried(w) {
+			if err := w.Release(ctx); err != nil && !load.Lost(err) {
+				return err
+			}
+			continue
+		}
 		if w != nil {
 			idle = 0
 			if err := r.slice(ctx, w, now); err != nil {
@@ -77,6 +83,13 @@ func (r *run) todo() (load.Due, []int64) {
 	d := r.due
 	d.Streams = slices.Clone(d.Streams)
 	return d, slices.Clone(r.failed)
+}
+
+// tried says whether a slice failed, and was given back, while it was being leased here.
+func (r *run) tried(w *load.Walk) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(w.Parts, func(p *load.Part) bool { return slices.Contains(r.failed, p.ID) })
 }
 
 // slice walks a slice, or several together, and decides what a failure means for the others. An error ends the run.

@@ -34,6 +34,10 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// One at a time in a process: two workers that look at one stream at the same moment would cut its span in two. Processes
+	// may still do that to each other, which costs a request or two.
+	s.leasing.Lock()
+	defer s.leasing.Unlock()
 	// Not to be interrupted half-way, although bounded: a lease that was taken and that nobody knows of would keep its slice
 	// from everybody until it expires. Whoever is stopped gives it back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

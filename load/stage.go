@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"simusage/extract"
 )
@@ -56,7 +57,8 @@ func stageOf(leader int64, span bool) string {
 // page, all in one transaction. That commit is the only moment at which the walk moves on. Whatever happens before it
 // (a kill, a cut) leaves the list where it was, and the page is asked for again; whatever happens after it does not.
 //
-// The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew.
+// The commit does not wait for the disk: a crash of Postgres empties the stage anyhow, and the walk begins anew. A walk that
+// has not noticed the crash meets a checkpoint that is older than the one it remembers.
 func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Record]) error {
 	if err := w.fits(p); err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", l.Pages+1, w.list(l), err)
@@ -97,8 +99,13 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 
 // checkpoint moves the list's cursor, adds the lists that a discovery found, and sets rejected records aside.
 func (w *Walk) checkpoint(batch *pgx.Batch, l *List, found []*List, rejected []extract.Rejected) {
-	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2`,
-		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digests.bytes(), l.Done)
+	batch.Queue(`UPDATE simusage.list SET cursor = $3, pages = $4, rows = $5, digest = $6, done = $7 WHERE slice_id = $1 AND no = $2 AND pages = $4 - 1`,
+		w.ID, l.No, l.Cursor, l.Pages, l.Rows, l.digests.bytes(), l.Done).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() == 0 {
+			return ErrStageLost
+		}
+		return nil
+	})
 	for _, f := range found {
 		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
 	}

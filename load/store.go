@@ -51,6 +51,7 @@ type Store struct {
 	partitions nameSet
 	held       heldSet
 	runs       chan *run
+	leasing    sync.Mutex
 	drifts     driftSet
 }
 

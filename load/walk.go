@@ -181,6 +181,10 @@ func (w *Walk) checkStage(ctx context.Context, q querier, slot int) (rows int64,
 		if !w.Discovers(l) && staged[l.No] != l.Rows {
 			return 0, 0, ErrStageLost
 		}
+		delete(staged, l.No)
+	}
+	if len(staged) > 0 {
+		return 0, 0, ErrStageLost // rows of lists that the crash has taken from the checkpoint
 	}
 	return rows, lists, nil
 }

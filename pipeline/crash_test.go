@@ -41,6 +41,8 @@ func TestPromise2CrashAfterEveryStep(t *testing.T) {
 				t.Run(fmt.Sprint("moment ", moment), func(t *testing.T) {
 					b.t = t
 					b.exec(`DO $$ DECLARE stage text; BEGIN
+						-- What the dead process began may still be going on, and hold locks.
+						PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 						TRUNCATE simusage.account, simusage.run, simusage.restatement, simusage.usage_hourly, simusage.usage_daily, simusage.network CASCADE;
 						FOR stage IN SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^(stage|names)_' LOOP
 							EXECUTE format('DROP TABLE simusage.%I', stage);

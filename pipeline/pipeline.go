@@ -3,7 +3,8 @@
 // There is one mechanism. The plan lists the calendar slices of each stream; Postgres knows what was published when. A
 // slice is due when it was never published, or was published before it settled and that is a while ago. The first load,
 // a hole, a crash, late billing, a backfill are all just due slices. A run leases one after the other, or some neighbours
-// together where the fleet is small, walks their lists page by page, publishes each, and ends when none is left. Whatever stops a run leaves slices due and nothing else.
+// together where the fleet is small, walks their lists page by page, publishes each, and ends when none is left. Whatever
+// stops a run leaves slices due and nothing else.
 //
 // Parallelism is across slices only: a few workers in each process, any number of processes, all taking from Postgres.
 package pipeline

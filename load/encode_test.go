@@ -176,11 +176,11 @@ func TestRowsComeBackAsEncoded(t *testing.T) {
 			if _, err := conn.Exec(t.Context(), strings.Replace(w.sql(string(unpack)), "ON COMMIT DROP", "", 1)); err != nil {
 				t.Fatal(err)
 			}
-			prefix := []byte("\x00\x09\x00\x00\x00\x04\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00\x08") // nine columns, list 7, page 8
-			if _, err := conn.PgConn().CopyFrom(t.Context(), iotest.OneByteReader(r.reader(prefix)), `COPY pg_temp.stage (list_no, page, `+saidColumns+`) FROM STDIN BINARY`); err != nil {
+			prefix := []byte("\x00\x08\x00\x00\x00\x04\x00\x00\x00\x07") // eight columns, run 7
+			if _, err := conn.PgConn().CopyFrom(t.Context(), iotest.OneByteReader(r.reader(prefix)), `COPY pg_temp.stage (run, `+saidColumns+`) FROM STDIN BINARY`); err != nil {
 				t.Fatal(err)
 			}
-			got, err := conn.Query(t.Context(), `SELECT `+saidColumns+`::text FROM pg_temp.stage WHERE (list_no, page) = (7, 8)`)
+			got, err := conn.Query(t.Context(), `SELECT `+saidColumns+`::text FROM pg_temp.stage WHERE run = 7`)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,9 +40,10 @@ func (p *Part) shrinks(ctx context.Context, tx pgx.Tx, sum digest, c Caution) (*
 	if err := p.measure(ctx, tx, "published", &h.Rows, &h.Bytes, p.walk.Stream.ID, p.ask().Start, p.ask().End); err != nil || h.Rows == 0 {
 		return nil, err
 	}
-	if err := p.measure(ctx, tx, "staged", &h.NowRows, &h.NowBytes); err != nil {
+	if err := p.measure(ctx, tx, "growth", &h.NowRows, &h.NowBytes); err != nil {
 		return nil, err
 	}
+	h.NowRows, h.NowBytes = h.NowRows+h.Rows, h.NowBytes+h.Bytes
 	less := func(now, before int64) bool { return float64(now) < float64(before)*(1-c.Shrink) }
 	if h.NowRows > 0 && !less(h.NowRows, h.Rows) && !less(h.NowBytes, h.Bytes) {
 		return nil, nil

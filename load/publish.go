@@ -109,8 +109,11 @@ func (p *Part) publish(ctx context.Context, tx pgx.Tx, done *Published, sum dige
 	}
 	done.Unchanged = p.published && bytes.Equal(before, sum.bytes())
 	if !done.Unchanged {
+		if _, err := tx.Exec(ctx, planning); err != nil {
+			return err
+		}
 		if p.published {
-			if err := p.unpack(ctx, tx); err != nil {
+			if err := p.compare(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -138,11 +141,17 @@ func (p *Part) publish(ctx context.Context, tx pgx.Tx, done *Published, sum dige
 // all pairs of rows.
 const planning = `SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL work_mem = '32MB'`
 
-// write brings the facts, the rollup and the sums to what the stage says.
-func (p *Part) write(ctx context.Context, tx pgx.Tx, done *Published) error {
-	if _, err := tx.Exec(ctx, planning); err != nil {
+// compare finds out what differs between the stage and what is published.
+func (p *Part) compare(ctx context.Context, tx pgx.Tx) error {
+	if err := p.unpack(ctx, tx); err != nil {
 		return err
 	}
+	_, err := execute(ctx, tx, p.walk.sql, "change", p.walk.Stream.ID, p.ask().Start, p.ask().End)
+	return err
+}
+
+// write brings the facts, the rollup and the sums to what the stage says.
+func (p *Part) write(ctx context.Context, tx pgx.Tx, done *Published) error {
 	var err error
 	if p.published {
 		err = p.writeChanges(ctx, tx, done)
@@ -178,7 +187,6 @@ func (p *Part) writeChanges(ctx context.Context, tx pgx.Tx, done *Published) err
 		}
 	}
 	ask, slice := []any{stream.ID, p.ask().Start, p.ask().End}, []any{stream.ID, p.Window.Start, p.Window.End}
-	do("change", ask...)
 	if p.settled {
 		do("restate", p.ID)
 	}

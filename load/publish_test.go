@@ -97,6 +97,35 @@ func TestPublishDuplicates(t *testing.T) {
 	equal(t, "rollup", h.rows(rollupSQL), "10 a 13 13 26 - ")
 }
 
+// A slice of more rows than are sorted at a time may have the two apart. Then it is the database that finds them.
+func TestPublishDuplicatesFarApart(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	for range maxPublishes {
+		<-h.Store.runs
+		h.Store.runs <- &run{most: 2}
+	}
+	st := h.stream("hour/sim")
+	publish := func(pages ...[]string) Published {
+		w := h.walk(h.Store, st, "2026-03-10")
+		h.stage(w, pages...)
+		return h.publish(w, false)
+	}
+	first, second, third := []string{"00 a - 1 1", "01 a - 5 5"}, []string{"02 a - 7 7", "00 b - 3 3"}, []string{"03 a - 9 9", "00 a - 2 2"}
+	if p := publish(first, second, third); p != (Published{Rows: 6, Inserted: 5, Duplicates: 1}) {
+		t.Errorf("published %+v", p)
+	}
+	equal(t, "facts", h.rows(factSQL), "10 00 a 2 2 4 - ", "10 00 b 3 3 6 - ", "10 01 a 5 5 10 - ", "10 02 a 7 7 14 - ", "10 03 a 9 9 18 - ")
+	if p := publish(first, second, third); p != (Published{Rows: 6, Duplicates: 1}) {
+		t.Errorf("published again: %+v", p)
+	}
+	if p := publish(third, second, first); p != (Published{Rows: 6, Updated: 1, Duplicates: 1}) {
+		t.Errorf("published in the other order: %+v", p)
+	}
+	equal(t, "facts, in the other order", h.rows(factSQL), "10 00 a 1 1 2 - ", "10 00 b 3 3 6 - ", "10 01 a 5 5 10 - ", "10 02 a 7 7 14 - ", "10 03 a 9 9 18 - ")
+	equal(t, "rollup", h.rows(rollupSQL), "10 a 22 22 44 - ", "10 b 3 3 6 - ")
+}
+
 func TestPublishEmptySlice(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)

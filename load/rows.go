@@ -35,6 +35,7 @@ type stagedRow struct {
 type run struct {
 	data []byte
 	rows []stagedRow
+	most int // rows, give or take a page
 }
 
 // maxPublishes bounds how many slices a process publishes at once.
@@ -43,7 +44,7 @@ const maxPublishes = 2
 func newRuns() chan *run {
 	runs := make(chan *run, maxPublishes)
 	for range maxPublishes {
-		runs <- &run{}
+		runs <- &run{most: runRows}
 	}
 	return runs
 }
@@ -128,16 +129,10 @@ func (c *copied) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// stagedPage is one page of the stage.
-type stagedPage struct {
-	List, Page int32
-	Data       []byte
-}
-
 // pages hands out what is staged of the slice, page by page, in the order in which they were said, list by list.
-func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error) error {
+func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(rows []byte) error) error {
 	slot, _ := p.slot()
-	from := p.walk.sql(fmt.Sprintf(`SELECT list_no, page, data FROM {pages} WHERE slot = %d ORDER BY list_no, page`, slot))
+	from := p.walk.sql(fmt.Sprintf(`SELECT data FROM {pages} WHERE slot = %d ORDER BY list_no, page`, slot))
 	if _, err := tx.Exec(ctx, `DECLARE page NO SCROLL CURSOR FOR `+from); err != nil {
 		return err
 	}
@@ -146,12 +141,12 @@ func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error
 		if err != nil {
 			return err
 		}
-		some, err := pgx.CollectRows(rows, pgx.RowToStructByPos[stagedPage])
+		some, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 		if err != nil {
 			return err
 		}
-		for _, said := range some {
-			if err := page(said); err != nil {
+		for _, data := range some {
+			if err := page(data); err != nil {
 				return err
 			}
 		}
@@ -165,70 +160,68 @@ func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(stagedPage) error
 // copyFirst copies a slice that was never published into the facts and returns how many rows it has. A record that came on
 // two pages of different runs is found by the key; then all is undone, and SQL looks for what was said last.
 func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, error) {
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return 0, err
+	}
+	w, be := p.walk, binary.BigEndian
+	prefix := be.AppendUint16(be.AppendUint32(be.AppendUint16(nil, 9), 2), uint16(w.Stream.ID))
+	prefix = be.AppendUint64(be.AppendUint32(prefix, 8), uint64(now.Sub(epoch).Microseconds()))
 	var copied int64
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
-		copied, err = p.copyRuns(ctx, tx)
+		copied, err = p.copyRuns(ctx, tx, `{facts} (stream_id, changed_at, `, func(int) []byte { return prefix })
 		return err
 	})
 	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "23505" {
 		if err := p.unpack(ctx, tx); err != nil {
 			return 0, err
 		}
-		return execute(ctx, tx, p.walk.sql, "first", p.walk.Stream.ID)
+		return execute(ctx, tx, w.sql, "first", w.Stream.ID)
 	}
 	return copied, err
 }
 
-func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx) (copied int64, err error) {
-	w := p.walk
-	var now time.Time
-	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
-		return 0, err
-	}
-	be := binary.BigEndian
-	prefix := be.AppendUint16(be.AppendUint32(be.AppendUint16(nil, 9), 2), uint16(w.Stream.ID))
-	prefix = be.AppendUint64(be.AppendUint32(prefix, 8), uint64(now.Sub(epoch).Microseconds()))
-	into := w.sql(`COPY {facts} (stream_id, changed_at, ` + saidColumns + `) FROM STDIN BINARY`)
-	r := w.run
-	r.reset()
-	flush := func() error {
-		r.sort()
-		tag, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix), into)
-		copied += tag.RowsAffected()
-		r.reset()
-		return err
-	}
-	err = p.pages(ctx, tx, func(said stagedPage) error {
-		r.add(said.Data, w.periodSize())
-		if len(r.rows) < runRows {
-			return nil
-		}
-		return flush()
-	})
-	if err == nil && len(r.rows) > 0 {
-		err = flush()
-	}
-	return copied, err
-}
-
-// unpack makes rows of the staged pages, in a table of this transaction.
+// unpack makes rows of the staged pages, in a table of this transaction. A record that came twice in one run is there once.
 func (p *Part) unpack(ctx context.Context, tx pgx.Tx) error {
-	w := p.walk
-	if _, err := execute(ctx, tx, w.sql, "unpack"); err != nil {
+	if _, err := execute(ctx, tx, p.walk.sql, "unpack"); err != nil {
 		return err
 	}
 	be := binary.BigEndian
-	r := w.run
-	err := p.pages(ctx, tx, func(said stagedPage) error {
-		r.reset()
-		r.add(said.Data, w.periodSize())
-		prefix := be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 9), 4), uint32(said.List))
-		prefix = be.AppendUint32(be.AppendUint32(prefix, 4), uint32(said.Page))
-		_, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix), `COPY pg_temp.stage (list_no, page, `+saidColumns+`) FROM STDIN BINARY`)
-		return err
+	_, err := p.copyRuns(ctx, tx, `pg_temp.stage (run, `, func(run int) []byte {
+		return be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 8), 4), uint32(run))
 	})
 	if err != nil {
 		return fmt.Errorf("unpack the stage: %w", err)
 	}
 	return nil
+}
+
+// copyRuns copies what is staged of the slice run by run; the rows of a run begin with its prefix.
+func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx, into string, prefix func(run int) []byte) (copied int64, err error) {
+	w := p.walk
+	into = w.sql(`COPY ` + into + saidColumns + `) FROM STDIN BINARY`)
+	r, n := w.run, 0
+	r.reset()
+	flush := func() error {
+		if len(r.rows) == 0 {
+			return nil
+		}
+		r.sort()
+		n++
+		tag, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix(n)), into)
+		copied += tag.RowsAffected()
+		r.reset()
+		return err
+	}
+	err = p.pages(ctx, tx, func(rows []byte) error {
+		r.add(rows, w.periodSize())
+		if len(r.rows) < r.most {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	return copied, err
 }

@@ -9,7 +9,7 @@ SELECT coalesce(n.period_start, o.period_start) AS period_start, coalesce(n.seri
 FROM (
     SELECT DISTINCT ON (period_start, series_id) *
     FROM pg_temp.stage
-    ORDER BY period_start, series_id, page DESC, list_no DESC, data_total DESC
+    ORDER BY period_start, series_id, run DESC
 ) n
 FULL JOIN (
     SELECT * FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3

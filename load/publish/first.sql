@@ -4,4 +4,4 @@ INSERT INTO {facts} (stream_id, period_start, series_id, data_upload, data_downl
 SELECT DISTINCT ON (period_start, series_id)
     $1, period_start, series_id, data_upload, data_download, data_total, data_total_billed, billed_unit_id, now()
 FROM pg_temp.stage
-ORDER BY period_start, series_id, page DESC, list_no DESC, data_total DESC
+ORDER BY period_start, series_id, run DESC

@@ -1,7 +1,6 @@
--- The staged records as rows, to be compared with what is published.
+-- The staged records as rows, to be compared with what is published. Runs are in the order in which their rows were said.
 CREATE TEMP TABLE stage (
-    list_no           integer  NOT NULL,
-    page              integer  NOT NULL,
+    run               integer  NOT NULL,
     period_start      {period} NOT NULL,
     series_id         integer  NOT NULL,
     data_upload       bigint   NOT NULL,

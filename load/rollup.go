@@ -135,7 +135,7 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 			return err
 		}
 		for _, r := range rollups {
-			if err := r.sum(ctx, tx, st.Granularity, parts, month, unit); err != nil {
+			if err := r.sum(ctx, tx, st, parts, month, unit); err != nil {
 				return err
 			}
 		}
@@ -143,18 +143,23 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 	})
 }
 
-// sum writes one month of one rollup: what is new, changed or gone.
-func (r rollup) sum(ctx context.Context, tx pgx.Tx, g extract.Granularity, parts []int16, month time.Time, unit int16) error {
+// sum writes one month of one rollup: what is new, changed or gone. A family that shows just what the stream asks for has the
+// stream's series; only where it sums over a dimension are there others, which are the rollup's.
+func (r rollup) sum(ctx context.Context, tx pgx.Tx, st Stream, parts []int16, month time.Time, unit int16) error {
 	if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS pg_temp.month`); err != nil {
 		return err
 	}
-	fill := r.columns(g)
+	owner := r.ID
+	if len(r.dims()) == len(st.Dimensions()) {
+		owner = st.ID
+	}
+	fill := r.columns(st.Granularity)
 	for _, step := range []struct {
 		name string
 		args []any
 	}{
-		{"series", []any{r.ID, parts}},
-		{"month", []any{r.ID, parts, month, month.AddDate(0, 1, 0), unit}},
+		{"series", []any{owner, parts}},
+		{"month", []any{owner, parts, month, month.AddDate(0, 1, 0), unit}},
 		{"delete", []any{r.ID, month}},
 		{"insert", []any{r.ID, month}},
 	} {
@@ -169,6 +174,12 @@ func (r rollup) sum(ctx context.Context, tx pgx.Tx, g extract.Granularity, parts
 	return nil
 }
 
+// dims are the dimensions that the family shows.
+func (r rollup) dims() []extract.Dimension {
+	i := slices.IndexFunc(families, func(f family) bool { return f.name == r.Family })
+	return families[i].dims
+}
+
 // columns fills in where the days are, and which columns the family shows. All of it is ours; nothing comes from input.
 func (r rollup) columns(g extract.Granularity) *strings.Replacer {
 	days := "simusage.usage_daily"
@@ -176,10 +187,9 @@ func (r rollup) columns(g extract.Granularity) *strings.Replacer {
 		days = "simusage.usage_monthly"
 	}
 	fill := []string{"{days}", days}
-	i := slices.IndexFunc(families, func(f family) bool { return f.name == r.Family })
 	for d, column := range map[extract.Dimension]string{extract.Sim: "sim_sid", extract.Fleet: "fleet_sid", extract.Network: "network_sid", extract.Country: "iso_country"} {
 		shown := "''"
-		if slices.Contains(families[i].dims, d) {
+		if slices.Contains(r.dims(), d) {
 			shown = "s." + column
 		}
 		fill = append(fill, "{"+string(d)+"}", shown)

@@ -76,3 +76,16 @@ func TestMonthsKnowAPublishThatTheyMissed(t *testing.T) {
 		t.Errorf("the month has %s, want 10 14", sums)
 	}
 }
+
+// A family that shows just what the stream asks for has the stream's series in its rollup; one that sums over countries has its
+// own.
+func TestMonthsShareTheSeriesOfTheirStream(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.feed("hour/sim@country")[0]
+	h.load(st, "2026-03-01", true, "00 a DE 1 2", "00 a FR 1 2", "01 b DE 5 5")
+	h.rollUp(st, 1)
+	h.monthSums("rolled up", true)
+	equal(t, "series", h.rows(`SELECT stream.rollup_family, sim_sid, iso_country FROM simusage.series JOIN simusage.stream ON stream.id = stream_id ORDER BY 1 NULLS FIRST, 2, 3`),
+		"- a DE", "- a FR", "- b DE", "country  DE", "country  FR", "sim a ", "sim b ")
+}

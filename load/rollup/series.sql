@@ -1,4 +1,4 @@
--- The series of a rollup that are not there yet. {sim}, {fleet}, {network} and {country} are the columns of s that the family
+-- The series that a rollup needs and that are not there yet, of the stream that has them ($1). {sim}, {fleet}, {network} and {country} are the columns of s that the family
 -- of views shows, '' for the others.
 INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country)
 SELECT DISTINCT $1::smallint, {sim}, {fleet}, {network}, {country}

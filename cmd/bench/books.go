@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +16,7 @@ import (
 // books measures what is asked of the books alone when all that the API remembers is stored: a sync that finds nothing due,
 // plan and status. The days are tiny; it is their number that counts.
 func (b *bench) books(ctx context.Context) error {
-	now := time.Now()
-	days := b.history
-	if days == 0 {
-		days = rememberedDays(now)
-	}
+	days := b.days()
 	l, err := b.loading(ctx, fleet{SIMs: 5, Countries: 2}, days)
 	if err != nil {
 		return err
@@ -62,9 +59,10 @@ func (b *bench) books(ctx context.Context) error {
 // hurried is an environment in which what is only prepared goes fast.
 func hurried(env []string) []string { return slices.Concat(env, []string{"SIMUSAGE_CONCURRENCY=16"}) }
 
-// rememberedDays is how many days the API remembers, less one because that moves at midnight.
-func rememberedDays(now time.Time) int {
-	return length(extract.Window{Start: extract.Wall(now), End: until(now, 0).End}) - 1
+// days is how many days are stored: all that the API remembers, less one because that moves at midnight.
+func (b *bench) days() int {
+	now := time.Now()
+	return cmp.Or(b.history, length(extract.Window{Start: extract.Wall(now), End: until(now, 0).End})-1)
 }
 
 // sync runs sync and wants every slice to agree with its total.

@@ -36,7 +36,7 @@ func parse(args []string, stderr io.Writer) (options, int) {
 	fill := flags.String("fill", "", "`rows` that are stored already when more are loaded, such as 1000000,50000000 (default 1 and 5 times -rows)")
 	flags.IntVar(&o.script, "script", 20_000, "`rows` that the plain script loads")
 	flags.DurationVar(&o.latency, "latency", 150*time.Millisecond, "how long the API takes for a page, where that is measured")
-	flags.IntVar(&o.history, "history", 0, "`days` that are stored where the books are measured (default all that the API remembers)")
+	flags.IntVar(&o.history, "history", 0, "`days` that are stored where the books are measured and requests are counted (default all that the API remembers)")
 	flags.StringVar(&o.plans, "plans", "", "`directory` that the plans of the questions are written to")
 	flags.StringVar(&o.readme, "readme", "README.md", "`file` that shows the table, where it has a place for these flags")
 	switch err := flags.Parse(args); {

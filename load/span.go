@@ -41,9 +41,11 @@ import (
 // to those who know better; once that is too old to be gone on with, it begins anew with its one day.
 
 const (
-	// spanRows is how many rows a span may be expected to have. Beyond it there is nothing to gain: with a page or more for
-	// each slice, one list of many costs as many requests as many lists of one.
-	spanRows = 50_000
+	// spanRows is how many rows a span may be expected to have. Beyond it there is little to gain: with a page or more for each
+	// slice, one list of many costs as many requests as many lists of one. And there is something to lose: workers share
+	// walks, and the last ones of few large walks are waited for. Measured with pages of 150 ms: 50,000 makes a backfill of
+	// 60 days by two processes a quarter slower than this does, and saves 3 % of the requests.
+	spanRows = 10_000
 	// mostSpanRows is how many rows a span may turn out to have.
 	mostSpanRows = 4 * spanRows
 )

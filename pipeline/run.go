@@ -90,18 +90,39 @@ func (r *run) work(ctx context.Context, want Range) error {
 	keeper.Go(func() { r.Store.KeepAlive(alive, r.summary.ID) })
 	defer keeper.Wait()
 	defer end()
-	if err := r.prove(ctx, now); err != nil {
-		return err
+	err := r.phase("walk", func() error { return r.prove(ctx, now) })
+	if err == nil {
+		err = r.phase("months", func() error { return r.rollUp(ctx) })
 	}
-	if n, err := r.Store.RollUp(ctx, r.want.Streams); err != nil {
-		return err
-	} else if n > 0 {
-		r.Log.Info("months rolled up", "months", n)
+	if err == nil && want.Window.Empty() {
+		err = r.phase("names", func() error { r.refreshNames(ctx, now); return nil })
 	}
-	if want.Window.Empty() {
-		r.refreshNames(ctx, now)
+	if err != nil {
+		return err
 	}
 	return r.feed(ctx)
+}
+
+// phase does a part of the run and notes how long it took, however it ends.
+func (r *run) phase(name string, do func() error) error {
+	began := time.Now()
+	defer func() {
+		r.count(func(s *Summary) {
+			if s.Phases == nil {
+				s.Phases = make(map[string]time.Duration)
+			}
+			s.Phases[name] += time.Since(began)
+		})
+	}()
+	return do()
+}
+
+func (r *run) rollUp(ctx context.Context) error {
+	n, err := r.Store.RollUp(ctx, r.want.Streams)
+	if n > 0 {
+		r.Log.Info("months rolled up", "months", n)
+	}
+	return err
 }
 
 // prove walks what is due until the slices agree with the total, or reading them again does not help any more; what only the
@@ -228,6 +249,15 @@ func (r *run) conclude(ctx context.Context, err error) {
 		s.Requests += stats.Requests - before.Requests
 		s.Retries += stats.Retries - before.Retries
 		s.Throttled += stats.Throttled - before.Throttled
+		s.Waited += stats.Waited - before.Waited
+		for status, n := range stats.Statuses {
+			if n -= before.Statuses[status]; n > 0 {
+				if s.Statuses == nil {
+					s.Statuses = make(map[int]int64)
+				}
+				s.Statuses[status] += n
+			}
+		}
 	}
 	count, cancel := inOrder(ctx)
 	defer cancel()

@@ -51,5 +51,6 @@ func (s Summary) LogValue() slog.Value {
 		slog.Int("slices", s.Slices), slog.Int("unchanged", s.Unchanged), slog.Int("failed", s.Failed), slog.Int("left_due", s.LeftDue), slog.Int("held", s.Held),
 		slog.Int64("pages", s.Pages), slog.Int64("rows", s.Rows),
 		slog.Int64("inserted", s.Inserted), slog.Int64("updated", s.Updated), slog.Int64("deleted", s.Deleted), slog.Int64("rejected", s.Rejected),
-		slog.Int64("requests", s.Requests), slog.Int64("retries", s.Retries), slog.Int64("throttled", s.Throttled))
+		slog.Int64("requests", s.Requests), slog.Int64("retries", s.Retries), slog.Int64("throttled", s.Throttled),
+		slog.Any("statuses", s.Statuses), slog.Duration("waited", s.Waited.Round(time.Millisecond)), slog.Any("phases", s.Phases))
 }

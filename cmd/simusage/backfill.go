@@ -25,12 +25,13 @@ func (p *program) backfillCommand() *cobra.Command {
 			"  simusage backfill --from 2026-01-01 --to 2026-02-01 --stream hour/sim@country --again=2026-03-01T12:00:00Z",
 		Args: noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "since")
+	runFlags(cmd.Flags(), "cron", "listen", "since")
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, span, func(ctx context.Context, j task) error {
 			summary, _ := j.Backfill(ctx, start(cmd), j.want) // the summary holds the error
+			p.pushed(ctx, j.Store, j.config)
 			return p.told(summary)
 		})
 	}

@@ -73,6 +73,7 @@ func newBench(t *testing.T, template pgtest.Template, cfg fakeapi.WorldConfig, o
 		"SIMUSAGE_SINCE":     b.since.Format(time.DateOnly),
 		"SIMUSAGE_PAGE_SIZE": "40",
 		"SIMUSAGE_BASE_URL":  serve(t, b.api),
+		"SIMUSAGE_LISTEN":    "127.0.0.1:0",
 	}
 	return b
 }

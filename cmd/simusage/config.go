@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type config struct {
 	settle, refresh, lease time.Duration
 	concurrency            int
 	cron                   string
+	listen, pushURL        string
 	shrink                 float64
 	iccid                  bool
 	log                    *slog.Logger
@@ -34,7 +36,7 @@ func (p *program) config(s *source) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
-	c := config{cron: e.Cron}
+	c := config{cron: e.Cron, listen: e.Listen}
 	if c.log, err = p.logger(e); err != nil {
 		return c, err
 	}
@@ -64,6 +66,9 @@ func (p *program) config(s *source) (config, error) {
 	}
 	if c.lease < time.Second || c.lease > time.Hour {
 		return c, misusef("SIMUSAGE_LEASE %s: want 1s to 1h", c.lease)
+	}
+	if c.pushURL, err = s.gateway(e.PushURL); err != nil {
+		return c, err
 	}
 	c.accounts, err = p.accounts(s, e, c)
 	return c, err
@@ -99,6 +104,18 @@ func (s *source) rate(prefix, value string) (float64, error) {
 		return 0, misusef("%s %q: want a number above 0, in requests a second", s.label(prefix, "SIMUSAGE_RATE"), value)
 	}
 	return rate, nil
+}
+
+// gateway checks the address of a Pushgateway, which lies in the own network and needs no credentials.
+func (s *source) gateway(address string) (string, error) {
+	if address == "" {
+		return "", nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", misusef("%s: want an address like http://host:9091, without credentials", s.label("", "SIMUSAGE_PUSH_URL"))
+	}
+	return address, nil
 }
 
 // share checks a part of a whole.

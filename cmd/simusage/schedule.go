@@ -21,7 +21,8 @@ func (p *program) scheduleCommand() *cobra.Command {
 		Use:   "schedule",
 		Short: "Stay and run sync by the clock",
 		Long: "schedule stays and runs sync whenever SIMUSAGE_CRON says, in UTC. A run that is due while the last one is still going on is\n" +
-			"left out. A signal ends the run in order; the exit code is 75 when one was stopped in the middle, otherwise 0.",
+			"left out. Meanwhile it serves /healthz (the process lives), /readyz (schema and database are there) and /metrics (Prometheus).\n" +
+			"A signal ends the run in order; the exit code is 75 when one was stopped in the middle, otherwise 0.",
 		Example: "  simusage schedule --now\n  simusage schedule --cron '7 * * * *'",
 		Args:    noArguments,
 	}
@@ -47,7 +48,14 @@ func (p *program) scheduleCommand() *cobra.Command {
 			return err
 		}
 		defer store.Close()
-		r := &resident{program: p, store: store, job: p.job(store, c), start: start(cmd), limit: limit, log: c.log}
+		r := &resident{program: p, store: store, job: p.job(store, c), start: start(cmd), limit: limit, config: c, log: c.log}
+		if c.listen != "off" {
+			stop, err := watch(cmd.Context(), c.listen, store, c.log)
+			if err != nil {
+				return err
+			}
+			defer stop()
+		}
 		return r.stay(cmd.Context(), timing, *atOnce)
 	}
 	return cmd
@@ -74,11 +82,12 @@ func (p *program) timetable(label, line string) (cron.Schedule, error) {
 // resident runs sync again and again. Each run stands for itself: none keeps another from its turn by failing.
 type resident struct {
 	*program
-	store *load.Store
-	job   *pipeline.Job
-	start load.RunStart
-	limit time.Duration
-	log   *slog.Logger
+	store  *load.Store
+	job    *pipeline.Job
+	start  load.RunStart
+	limit  time.Duration
+	config config
+	log    *slog.Logger
 
 	going   sync.Mutex       // held while a run goes on
 	stopped pipeline.Summary // the run that the end of the schedule stopped
@@ -126,6 +135,7 @@ func (r *resident) turn(ctx context.Context) {
 		return
 	}
 	summary, _ := r.job.Sync(bounded, r.start) // the summary holds the error
+	r.pushed(ctx, r.store, r.config)
 	if ctx.Err() != nil {
 		r.stopped = summary
 	}

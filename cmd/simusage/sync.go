@@ -15,11 +15,12 @@ func (p *program) syncCommand() *cobra.Command {
 		Example: "  simusage sync\n  simusage sync --since 90d --max-duration 50m",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron")
+	runFlags(cmd.Flags(), "cron", "listen")
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j task) error {
 			summary, _ := j.Sync(ctx, start(cmd)) // the summary holds the error
+			p.pushed(ctx, j.Store, j.config)
 			return p.told(summary)
 		})
 	}

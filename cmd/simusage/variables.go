@@ -39,6 +39,8 @@ type environment struct {
 	ICCID        string `env:"SIMUSAGE_ICCID, default=false" help:"true stores the ICCIDs of SIMs, which are personal data; false erases them"`
 	Lease        string `env:"SIMUSAGE_LEASE, default=60s" help:"how long until the slice of a dead process goes to another, 1s to 1h"`
 	Cron         string `env:"SIMUSAGE_CRON, default=7 * * * *" flag:"cron LINE" help:"when schedule runs sync, in UTC"`
+	Listen       string `env:"SIMUSAGE_LISTEN, default=:8080" flag:"listen ADDRESS" help:"where schedule serves /healthz, /readyz and /metrics; off serves none"`
+	PushURL      string `env:"SIMUSAGE_PUSH_URL" help:"Prometheus Pushgateway that sync, backfill and schedule send metrics to at the end of a run: http://host:9091"`
 	Log          string `env:"SIMUSAGE_LOG, default=info" help:"debug, info, warn or error; JSON when stderr is no terminal"`
 }
 

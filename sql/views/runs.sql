@@ -6,7 +6,8 @@ SELECT id AS run, command, arguments, host, pid, version, started_at, finished_a
         WHEN seen_at > clock_timestamp() - interval '5 minutes' THEN 'running'
         ELSE 'killed'
     END AS outcome,
-    exit_code, error, slices, unchanged, failed, left_due, pages, rows, rows_inserted, rows_updated, rows_deleted, rejected, requests, retries, throttled
+    exit_code, error, slices, unchanged, failed, left_due, pages, rows, rows_inserted, rows_updated, rows_deleted, rejected, requests, retries, throttled,
+    statuses, waited AS waited_seconds, phases AS phase_seconds
 FROM simusage.run;
 
 COMMENT ON VIEW usage.runs IS 'What the program did. One row for each run.';
@@ -34,3 +35,6 @@ COMMENT ON COLUMN usage.runs.rejected IS 'Records that could not be understood a
 COMMENT ON COLUMN usage.runs.requests IS 'Requests sent to the API.';
 COMMENT ON COLUMN usage.runs.retries IS 'Of these, requests that were sent again.';
 COMMENT ON COLUMN usage.runs.throttled IS 'Answers 429.';
+COMMENT ON COLUMN usage.runs.statuses IS 'How often the API answered with which HTTP status, as JSON.';
+COMMENT ON COLUMN usage.runs.waited_seconds IS 'Seconds that requests waited, all together: for a place among those in flight, for the rate, between attempts.';
+COMMENT ON COLUMN usage.runs.phase_seconds IS 'Seconds of each phase, as JSON: walk, months, names.';

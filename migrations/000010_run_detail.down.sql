@@ -1,0 +1,1 @@
+ALTER TABLE simusage.run DROP COLUMN phases, DROP COLUMN waited, DROP COLUMN statuses;

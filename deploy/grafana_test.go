@@ -73,7 +73,7 @@ type (
 		FieldConfig struct {
 			Defaults struct {
 				Unit       string   `json:"unit"`
-				NoValue    string   `json:"noValue"`
+				Mappings   any      `json:"mappings"`
 				Min        *float64 `json:"min"`
 				Thresholds any      `json:"thresholds"`
 				Color      any      `json:"color"`

@@ -132,6 +132,7 @@ func connect(t *testing.T, url string, reader bool) *pgx.Conn {
 	t.Cleanup(func() { conn.Close(context.WithoutCancel(t.Context())) })
 	if reader {
 		execute(t, conn, `SET ROLE usage_reader`)
+		execute(t, conn, `SET jit = off`)                      // as ROLES.md says of a reader
 		execute(t, conn, `SET timezone = 'America/Sao_Paulo'`) // UTC must come from the views, not from the reader's settings
 	}
 	return conn

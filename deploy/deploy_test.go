@@ -320,8 +320,9 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// The program knows the commands and the variables that the manifests use.
-func TestNamesAreTheProgramsOwn(t *testing.T) {
+// programSource is the text of the program, without its tests.
+func programSource(t *testing.T) string {
+	t.Helper()
 	files, err := filepath.Glob("../cmd/simusage/*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("the program's sources: %v %v", files, err)
@@ -337,7 +338,13 @@ func TestNamesAreTheProgramsOwn(t *testing.T) {
 		}
 		source.Write(text)
 	}
-	known := func(expression string) bool { return regexp.MustCompile(expression).MatchString(source.String()) }
+	return source.String()
+}
+
+// The program knows the commands and the variables that the manifests use.
+func TestNamesAreTheProgramsOwn(t *testing.T) {
+	source := programSource(t)
+	known := func(expression string) bool { return regexp.MustCompile(expression).MatchString(source) }
 	for file, job := range jobs(t) {
 		c := job.Template.Spec.Containers[0]
 		for _, env := range c.Env {

@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
 help: ## list these
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: postgres ## see it work on invented data; HOLD=1 leaves it up to look around
 	go run ./cmd/demo $(if $(HOLD),-hold)
@@ -29,6 +29,9 @@ lint: ## check format and code
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
+alerts-check: ## hold the Prometheus alerts against their cases
+	@deploy/prometheus/check.sh
+
 postgres: ## have a Postgres server for tests and demo, installed if need be
 	@load/pgtest/install.sh
 
@@ -38,5 +41,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test bench bench-bi build lint postgres image clean
+.PHONY: help alerts-check demo test bench bench-bi build lint postgres image clean
 .DEFAULT_GOAL := help

@@ -14,6 +14,9 @@ test: postgres ## run all tests, or PKG=./load
 		{ race=; echo "no C compiler: testing without the race detector"; }; \
 	set -x; go test $$race -timeout 20m $(PKG)
 
+soak: postgres ## 60 days of hourly runs with all that goes wrong, in minutes
+	go test ./pipeline -run TestSoak -v -timeout 60m -soak $(or $(DAYS),60) | grep -v ' level='
+
 bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
 
@@ -41,5 +44,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help alerts-check demo test bench bench-bi build lint postgres image clean
+.PHONY: help soak alerts-check demo test bench bench-bi build lint postgres image clean
 .DEFAULT_GOAL := help

@@ -70,8 +70,9 @@ func (c client) read(ctx context.Context, s *stage, m manual, t truth) (seen, er
 	}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what it has started, and left behind
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end it with what it has started
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		return seen{}, fmt.Errorf("run %s: %w\n%s", args[0], err, said.String())
 	}

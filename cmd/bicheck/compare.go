@@ -29,6 +29,9 @@ func (c client) compare(got seen, want truth) []string {
 		if g.comment != w.comment && !c.noColumnComments {
 			say("%s: the comment is %q, want %q", name, g.comment, w.comment)
 		}
+		if strings.HasSuffix(w.name, "_sid") {
+			w.size = "34" // text without a limit would be a column 8190 wide for ODBC
+		}
 		if w.size != "" && g.size != w.size {
 			say("%s: %s characters wide, want %s", name, g.size, w.size)
 		}

@@ -29,38 +29,43 @@ const (
 	password = "it's-secret;=1"
 )
 
-// manual is what deploy/BI.md tells people to do, with this server's place instead of the example's.
+// manual is what deploy/BI.md tells people to do.
 type manual struct {
-	roles               string // the SQL that makes the role
-	psql, jdbc, odbc    string // how each client connects
-	office, certificate string
+	roles, rules             string // the SQL that makes the reader, and its lines of pg_hba.conf
+	psql, jdbc, odbc, office string // how each client connects
 }
 
-// letReadersIn has the server take the reader of deploy/BI.md over TLS and with a password only, as a server should that
-// others can reach, and makes that role.
-func (s *stage) letReadersIn(ctx context.Context) (manual, error) {
-	m := manual{certificate: filepath.Join(s.dir, "ca.crt")}
-	text, err := os.ReadFile("deploy/BI.md")
+// readManual reads it, with the place of a server instead of the example's.
+func readManual(path, host, port, certificate string) (manual, error) {
+	var m manual
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return m, err
 	}
-	server, err := url.Parse(s.postgres.URL(database))
-	if err != nil {
-		return m, err
-	}
-	here := strings.NewReplacer("db.example.com", server.Hostname(), "5432", server.Port(), "/etc/ssl/warehouse-ca.crt", m.certificate)
-	for pattern, found := range map[string]*string{"(?s)```sql\n(.*?)```": &m.roles, `(?m)^    (postgres://.*)$`: &m.psql, `(?m)^    (jdbc:.*)$`: &m.jdbc,
-		`(?m)^    (Driver=.*)$`: &m.odbc, `(?m)^    (sdbc:.*)$`: &m.office} {
+	here := strings.NewReplacer("db.example.com", host, "5432", port, "/etc/ssl/warehouse-ca.crt", certificate,
+		"'secret'", "'"+strings.ReplaceAll(password, "'", "''")+"'", "{secret}", "{"+password+"}", "10.0.0.0/8", host+"/32")
+	for pattern, found := range map[string]*string{"(?s)```sql\n(.*?)```": &m.roles, `(?m)^    (host.*\n    host.*\n)`: &m.rules,
+		`(?m)^    (postgres://.*)$`: &m.psql, `(?m)^    (jdbc:.*)$`: &m.jdbc, `(?m)^    (Driver=.*)$`: &m.odbc, `(?m)^    (sdbc:.*)$`: &m.office} {
 		match := regexp.MustCompile(pattern).FindSubmatch(text)
 		if match == nil {
-			return m, fmt.Errorf("deploy/BI.md: nothing like %s", pattern)
+			return m, fmt.Errorf("%s has nothing like %s", path, pattern)
 		}
 		*found = here.Replace(string(match[1]))
 	}
-	m.roles = strings.ReplaceAll(m.roles, "'secret'", "'"+strings.ReplaceAll(password, "'", "''")+"'")
-	m.odbc = strings.ReplaceAll(m.odbc, "{secret}", "{"+password+"}")
-	if err := s.closeDoor(m.certificate, server.Hostname()); err != nil {
-		return m, fmt.Errorf("set up TLS: %w", err)
+	return m, nil
+}
+
+// letReadersIn does what the manual says: makes the reader, whom the server takes over TLS and with a password only, as a
+// server should that others can reach.
+func (s *stage) letReadersIn(ctx context.Context) (manual, error) {
+	server, err := url.Parse(s.postgres.URL(database))
+	if err != nil {
+		return manual{}, err
+	}
+	certificate := filepath.Join(s.dir, "ca.crt")
+	m, err := readManual("deploy/BI.md", server.Hostname(), server.Port(), certificate)
+	if err != nil {
+		return m, err
 	}
 	owner, err := pgx.Connect(ctx, server.String())
 	if err != nil {
@@ -72,28 +77,30 @@ func (s *stage) letReadersIn(ctx context.Context) (manual, error) {
 			return m, fmt.Errorf("%s: %w", statement, err)
 		}
 	}
+	if err := s.closeDoor(m.rules, certificate, server.Hostname()); err != nil {
+		return m, fmt.Errorf("set up TLS: %w", err)
+	}
 	return m, s.postgres.Restart(ctx)
 }
 
-// closeDoor writes a certificate and its key to where the server looks for them, and the rule for the reader before all
-// other rules.
-func (s *stage) closeDoor(certificate, host string) error {
+// closeDoor writes a certificate and its key to where the server looks for them, and the rules for the reader before all
+// others.
+func (s *stage) closeDoor(rules, certificate, host string) error {
 	data := filepath.Join(s.postgres.Home(), "data")
 	cert, key, err := selfSigned(net.ParseIP(host))
 	if err != nil {
 		return err
 	}
-	rules, err := os.ReadFile(filepath.Join(data, "pg_hba.conf"))
+	others, err := os.ReadFile(filepath.Join(data, "pg_hba.conf"))
 	if err != nil {
 		return err
 	}
-	rules = append([]byte("hostssl all "+reader+" all scram-sha-256\nhost all "+reader+" all reject\n"), rules...)
 	home, err := os.Stat(data)
 	if err != nil {
 		return err
 	}
 	owner := home.Sys().(*syscall.Stat_t) // the server refuses a key that is somebody else's
-	for name, content := range map[string][]byte{"server.crt": cert, "server.key": key, "pg_hba.conf": rules} {
+	for name, content := range map[string][]byte{"server.crt": cert, "server.key": key, "pg_hba.conf": append([]byte(rules), others...)} {
 		path := filepath.Join(data, name)
 		if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chown(path, int(owner.Uid), int(owner.Gid))); err != nil {
 			return err

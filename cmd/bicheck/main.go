@@ -56,24 +56,22 @@ func check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wrong := 0
+	wrong := false
 	for _, c := range clients {
 		began := time.Now()
 		seen, err := c.read(ctx, s, manual, want)
 		if err != nil {
-			fmt.Println(c.name, err)
-			wrong++
-			continue
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		differences := c.compare(seen, want)
-		fmt.Printf("%-12s %s: %d answers with %d rows, %d differences, %.1f s\n", c.name, seen.driver, len(seen.answers), seen.rows(), len(differences), time.Since(began).Seconds())
+		fmt.Printf("%-11s  %d answers, %d rows, %d differences, %.0f s (%s)\n", c.name, len(seen.answers), seen.rows(), len(differences), time.Since(began).Seconds(), seen.driver)
 		for _, d := range differences {
-			fmt.Println("  " + d)
+			fmt.Printf("  %s: %s\n", c.name, d)
 		}
-		wrong += len(differences)
+		wrong = wrong || len(differences) > 0
 	}
-	if wrong > 0 {
-		return errors.New("not all clients see what is there")
+	if wrong {
+		return errors.New("not every client sees what is there")
 	}
 	return nil
 }

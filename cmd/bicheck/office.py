@@ -34,7 +34,7 @@ def properties(**values):
 
 
 def start(folder):
-    """Starts an office of our own, with a profile of its own, and returns its context once it answers."""
+    """Starts an office of our own, with a profile of its own, and returns it and its context once it answers."""
     pipe = f"bicheck-{os.getpid()}"
     office = subprocess.Popen(["soffice", "--headless", "--norestore", "--nodefault", "--nologo", f"-env:UserInstallation=file://{folder}/profile",
         f"--accept=pipe,name={pipe};urp;"], stdin=subprocess.DEVNULL, stdout=sys.stderr)
@@ -42,7 +42,7 @@ def start(folder):
     resolver = here.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", here)
     while office.poll() is None:
         try:
-            return resolver.resolve(f"uno:pipe,name={pipe};urp;StarOffice.ComponentContext")
+            return office, resolver.resolve(f"uno:pipe,name={pipe};urp;StarOffice.ComponentContext")
         except NoConnectException:
             time.sleep(0.1)  # it is still starting
     sys.exit(f"soffice ended with exit code {office.returncode}")
@@ -113,9 +113,8 @@ def plain(cell):
     return format(decimal.Decimal(repr(cell)).normalize(), "f") if isinstance(cell, float) else cell
 
 
-def calc(context, view, folder):
+def calc(desktop, view, folder):
     """Imports a view, as the data source window does, and sums it by country and month."""
-    desktop = context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", context)
     document = desktop.loadComponentFromURL("private:factory/scalc", "_blank", 0, properties(Hidden=True))
     sheet = document.Sheets.getByIndex(0)
     sheet.getCellRangeByName("A1").doImport(properties(DatabaseName="warehouse", SourceType=TABLE, SourceObject=view))
@@ -145,20 +144,23 @@ def calc(context, view, folder):
     for row in document.Sheets.getByName("pivot").getCellRangeByPosition(place.StartColumn, place.StartRow, place.EndColumn, place.EndRow).getDataArray():
         show("pivot", *map(plain, row))
     document.close(True)
-    return desktop
 
 
 def main(url, user, questions, folder, view):
-    context = start(folder)
-    source = data_source(context, url, user, folder)
-    connection = source.getConnection(user, os.environ["PGPASSWORD"])
-    describe(connection)
-    with open(questions, encoding="utf-8") as file:
-        for line in file:
-            kind, *question = line.rstrip("\n").split("\t")
-            {"ask": answer, "refused": refused}[kind](connection, *question)
-    connection.close()
-    calc(context, view, folder).terminate()
+    office, context = start(folder)
+    desktop = context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", context)
+    try:
+        connection = data_source(context, url, user, folder).getConnection(user, os.environ["PGPASSWORD"])
+        describe(connection)
+        with open(questions, encoding="utf-8") as file:
+            for line in file:
+                kind, *question = line.rstrip("\n").split("\t")
+                {"ask": answer, "refused": refused}[kind](connection, *question)
+        connection.close()
+        calc(desktop, view, folder)
+    finally:
+        desktop.terminate()
+        office.wait()
 
 
 main(*sys.argv[1:])

@@ -58,6 +58,7 @@ class Jdbc {
 
     /** A question is prepared, and its answer fetched a hundred rows at a time. Parameters are days. */
     static void answer(Connection db, String[] question) throws SQLException {
+        String at = "the question";
         try (PreparedStatement ask = db.prepareStatement(question[2])) {
             ask.setFetchSize(100);
             for (int i = 3; i < question.length; i++) {
@@ -70,10 +71,13 @@ class Jdbc {
                 record[0] = "answer";
                 record[1] = question[1];
                 for (int i = 1; i <= width; i++) {
+                    at = "column " + rows.getMetaData().getColumnName(i);
                     record[1 + i] = text(rows, i);
                 }
                 print(record);
             }
+        } catch (SQLException e) {
+            print("failed", question[1], at + ": " + e.getMessage());
         } finally {
             db.rollback();
         }

@@ -20,6 +20,7 @@ import (
 //	view,VIEW,COMMENT
 //	column,VIEW,COLUMN,TYPE,SIZE,COMMENT
 //	answer,QUESTION,VALUE,…                one for each row
+//	failed,QUESTION,MESSAGE                instead of the rows, or of those that are missing
 //	refused,QUESTION,SQLSTATE,MESSAGE
 //	cell,VALUE,…   and   pivot,VALUE,…     what Calc has in its cells, row by row
 //
@@ -42,6 +43,7 @@ type seen struct {
 	columns map[string]column // by view.column
 	answers map[string][][]string
 	refused map[string]string
+	failed  map[string]string
 	cells   [][]string
 	pivot   [][]string
 }
@@ -81,7 +83,7 @@ func (c client) read(ctx context.Context, s *stage, m manual, t truth) (seen, er
 
 // understand reads what a client has printed.
 func understand(out io.Reader) (seen, error) {
-	s := seen{views: map[string]string{}, columns: map[string]column{}, answers: map[string][][]string{}, refused: map[string]string{}}
+	s := seen{views: map[string]string{}, columns: map[string]column{}, answers: map[string][][]string{}, refused: map[string]string{}, failed: map[string]string{}}
 	in := csv.NewReader(out)
 	in.FieldsPerRecord = -1
 	described := "" // by psql's \d+
@@ -119,6 +121,8 @@ func (s *seen) take(described string, r []string) error {
 		s.answers[fields[0]] = append(s.answers[fields[0]], fields[1:])
 	case what == "refused":
 		s.refused[fields[0]] = fields[1] + ": " + fields[2]
+	case what == "failed":
+		s.failed[fields[0]] = fields[1]
 	case what == "cell":
 		s.cells = append(s.cells, fields)
 	case what == "pivot":

@@ -44,6 +44,10 @@ func (c client) compare(got seen, want truth) []string {
 		say("%s: %s (%d columns)", names[0], what, len(names))
 	}
 	for _, q := range want.questions {
+		if said, failed := got.failed[q.name]; failed {
+			say("%s: cannot be read: %s", q.name, said)
+			continue
+		}
 		lines = append(lines, q.compare(got.answers[q.name])...)
 	}
 	for _, q := range want.refused {

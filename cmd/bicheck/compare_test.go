@@ -74,6 +74,7 @@ func TestEveryDifferenceIsTold(t *testing.T) {
 			`sim_daily: column data_total differs in 1 of 2 rows; row 1 is "9007199254740992", want "9007199254740993"`},
 		{func(s *seen) { s.answers["sim_daily"][1][1] = "" }, `sim_daily: column data_total differs in 1 of 2 rows; row 2 is "", want "\\N"`},
 		{func(s *seen) { s.answers["sim_daily"] = s.answers["sim_daily"][:1] }, "sim_daily: 1 rows, want 2"},
+		{func(s *seen) { s.failed["sim_daily"] = "bad value" }, "sim_daily: cannot be read: bad value"},
 		{func(s *seen) { clear(s.refused) }, `SELECT 1 FROM simusage.sim: not refused for want of a right, but ""`},
 		{func(s *seen) { s.cells[1][1] = "13" }, `Calc, usage.sim_country_monthly: column data_total differs in 1 of 1 rows; row 1 is "13", want "12"`},
 		{func(s *seen) { s.cells = nil }, "Calc: it has imported nothing"},

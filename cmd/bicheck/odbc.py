@@ -69,7 +69,10 @@ def main(connection, questions):
     with open(questions, encoding="utf-8") as file:
         for line in file:
             kind, *question = line.rstrip("\n").split("\t")
-            {"ask": answer, "refused": refused}[kind](db, *question)
+            try:
+                {"ask": answer, "refused": refused}[kind](db, *question)
+            except (pyodbc.Error, ArithmeticError, ValueError) as error:  # of the driver, or of what it made of an answer
+                show("failed", question[0], repr(error))
     db.close()
 
 

@@ -155,7 +155,10 @@ def main(url, user, questions, folder, view):
         with open(questions, encoding="utf-8") as file:
             for line in file:
                 kind, *question = line.rstrip("\n").split("\t")
-                {"ask": answer, "refused": refused}[kind](connection, *question)
+                try:
+                    {"ask": answer, "refused": refused}[kind](connection, *question)
+                except SQLException as error:
+                    show("failed", question[0], error.Message)
         connection.close()
         calc(desktop, view, folder)
     finally:

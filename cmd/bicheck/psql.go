@@ -22,7 +22,7 @@ SELECT 'driver', 'psql ' || :'VERSION_NAME';
 	}
 	b.WriteString("\\echo 'described,views'\n\\dv+ usage.*\n\\echo described,\n")
 	for _, q := range t.questions {
-		fmt.Fprintf(&b, "SELECT 'answer', '%s', q.* FROM (%s) q;\n", q.name, q.literal())
+		fmt.Fprintf(&b, "SELECT 'answer', '%s', q.* FROM (%s) q;\n\\if :ERROR\nSELECT 'failed', '%[1]s', :'LAST_ERROR_MESSAGE';\n\\endif\n", q.name, q.literal())
 	}
 	for _, q := range t.refused {
 		fmt.Fprintf(&b, "%s;\n\\if :ERROR\nSELECT 'refused', '%s', :'LAST_ERROR_SQLSTATE', :'LAST_ERROR_MESSAGE';\n\\endif\n", q.sql, q.name)

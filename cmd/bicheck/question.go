@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ func (s *stage) truth(ctx context.Context) (truth, error) {
 		return t, fmt.Errorf("describe the views: %w", err)
 	}
 	t.questions = s.asked()
-	for view := range t.views {
+	for _, view := range slices.Sorted(maps.Keys(t.views)) {
 		t.questions = append(t.questions, t.open(view))
 	}
 	for i := range t.questions {
@@ -111,7 +112,7 @@ func (t *truth) open(view string) question {
 			order = append(order, strconv.Itoa(len(order)+1))
 		}
 	}
-	return question{name: view, sql: "SELECT * FROM usage." + view + " ORDER BY " + strings.Join(order, ", ") + " LIMIT 300"}
+	return question{name: "usage." + view, sql: "SELECT * FROM usage." + view + " ORDER BY " + strings.Join(order, ", ") + " LIMIT 300"}
 }
 
 // asked are the questions whose answers are known without asking Postgres, and the one with parameters.

@@ -17,14 +17,14 @@ func (t truth) compareCalc(got seen) []string {
 	}
 	kinds := make(map[string]string)
 	for _, c := range t.columns {
-		if "usage."+c.view == imported {
+		if "usage."+c.view == pivoted {
 			kinds[c.name] = c.kind
 		}
 	}
 	if !slices.Equal(got.cells[0], t.imported.columns) {
-		return []string{fmt.Sprintf("Calc: the columns of %s are %q, want %q", imported, got.cells[0], t.imported.columns)}
+		return []string{fmt.Sprintf("Calc: the columns of %s are %q, want %q", pivoted, got.cells[0], t.imported.columns)}
 	}
-	want := question{name: "Calc, " + imported, columns: t.imported.columns}
+	want := question{name: "Calc, " + pivoted, columns: t.imported.columns}
 	for _, row := range t.imported.rows {
 		cells := make([]string, len(row))
 		for i, value := range row {

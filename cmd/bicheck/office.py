@@ -78,15 +78,17 @@ def describe(connection):
 def text(rows, i, kind):
     """The value as the type that the driver says it has, written as Postgres writes it."""
     if kind in (DataType.INTEGER, DataType.SMALLINT):
-        value = str(rows.getInt(i))
+        value = rows.getInt(i)
+        written = str(value)
     elif kind in (DataType.BIT, DataType.BOOLEAN):
-        value = "t" if rows.getBoolean(i) else "f"
+        value = rows.getBoolean(i)
+        written = "t" if value else "f"
     elif kind == DataType.DATE:
-        d = rows.getDate(i)
-        value = f"{d.Year:04}-{d.Month:02}-{d.Day:02}"
+        day = rows.getDate(i)
+        value, written = day.Year, f"{day.Year:04}-{day.Month:02}-{day.Day:02}"
     else:  # numbers too: getLong goes through a float, and what lies beyond 2^53 is off by some bytes
-        value = rows.getString(i)
-    return None if rows.wasNull() else value
+        value = written = rows.getString(i)
+    return written if value or not rows.wasNull() else None  # each call is a message to another process
 
 
 def answer(connection, name, sql, *days):

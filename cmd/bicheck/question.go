@@ -52,8 +52,8 @@ type truth struct {
 // byMonth is the question that the pivot table answers too.
 const byMonth = "countries by month"
 
-// imported is the view that Calc makes its pivot table of.
-const imported = "usage.sim_country_monthly"
+// pivoted is the view that Calc makes its pivot table of.
+const pivoted = "usage.sim_country_monthly"
 
 // truth asks the owner of the database and the simulated world.
 func (s *stage) truth(ctx context.Context) (truth, error) {
@@ -80,7 +80,7 @@ func (s *stage) truth(ctx context.Context) (truth, error) {
 			return t, err
 		}
 	}
-	t.imported = question{name: imported, sql: "SELECT * FROM " + imported}
+	t.imported = question{name: pivoted, sql: "SELECT * FROM " + pivoted}
 	return t, t.imported.answer(ctx, owner)
 }
 

@@ -17,7 +17,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,7 +27,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	flag.Parse()
 	if err := check(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bicheck:", err)
 		os.Exit(1)

@@ -24,6 +24,10 @@ bench-bi: postgres ## measure what dashboards ask, over 50 million rows: ROWS=10
 	@mkdir -p cmd/bench/plans
 	go run ./cmd/bench -only questions -plans cmd/bench/plans -rows $(or $(ROWS),50400000) $(if $(RUNS),-runs $(RUNS))
 
+bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and compare what they see (a minute)
+	@cmd/bicheck/install.sh
+	go run ./cmd/bicheck
+
 build: ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
 
@@ -44,5 +48,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help soak alerts-check demo test bench bench-bi build lint postgres image clean
+.PHONY: help demo test soak bench bench-bi bi-check alerts-check build lint postgres image clean
 .DEFAULT_GOAL := help

@@ -18,7 +18,7 @@ import (
 	"simusage/load"
 )
 
-var soakDays = flag.Int("soak", 2, "`days` of hourly runs in TestSoak; make soak takes 60")
+var soakDays = flag.Int("soak", 1, "`days` of hourly runs in TestSoak; make soak takes 60")
 
 // soak is one hour after another of a process that lives a run long, as a CronJob's does, and of what may go wrong meanwhile.
 type soak struct {

@@ -186,8 +186,8 @@ func TestAlertsFire(t *testing.T) {
 		"a slice that says too little": {`UPDATE simusage.slice_sum SET data_total = data_total - 7 WHERE slice_id = (SELECT slice.id FROM simusage.slice JOIN simusage.stream ON stream.id = stream_id
 			WHERE stream.name = 'hour/sim@country' AND row_count > 0 AND remainder IS NULL AND window_end < now() - interval '6 days' ORDER BY window_start LIMIT 1)`,
 			[]string{"simusage-reconciliation: 1 slices of hour/sim@country"}},
-		"a slice of today that says too little": {`UPDATE simusage.slice_sum SET data_total = data_total - 7 WHERE slice_id = (SELECT slice.id FROM simusage.slice JOIN simusage.stream ON stream.id = stream_id
-			WHERE stream.name = 'hour/sim@country' AND row_count > 0 ORDER BY window_start DESC LIMIT 1)`, nil},
+		"a slice of yesterday that says too little": {`UPDATE simusage.slice_sum SET data_total = data_total - 7 WHERE slice_id = (SELECT slice.id FROM simusage.slice JOIN simusage.stream ON stream.id = stream_id
+			WHERE stream.name = 'hour/sim@country' AND row_count > 0 AND window_end < now() ORDER BY window_start DESC LIMIT 1)`, nil},
 		"a day without money": {`UPDATE simusage.usage_daily SET billed_unit_id = 0, data_total_billed = 0 WHERE period_start = (now() AT TIME ZONE 'UTC')::date - 10`,
 			[]string{"simusage-unbilled: "}},
 		"a hole at the wall": {`INSERT INTO simusage.slice (stream_id, window_start, window_end)

@@ -89,7 +89,7 @@ func catalogue(t *testing.T, conn *pgx.Conn) []view {
 }
 
 // key is the key of a view, which parts of it may be NULL, and the column of its time.
-func (v view) key() (columns []string, nullable map[string]bool, time string) {
+func (v view) key(t *testing.T) (columns []string, nullable map[string]bool, time string) {
 	text, known := keys[v.name]
 	for family, by := range families {
 		for grain, column := range map[string]string{"hourly": "hour", "daily": "day", "monthly": "month"} {
@@ -99,7 +99,7 @@ func (v view) key() (columns []string, nullable map[string]bool, time string) {
 		}
 	}
 	if !known {
-		panic("no key for usage." + v.name + ": say what makes its rows unique in keys")
+		t.Errorf("usage.%s: say in keys what makes its rows unique", v.name)
 	}
 	nullable = map[string]bool{}
 	for _, c := range strings.Fields(text) {
@@ -113,7 +113,8 @@ func (v view) key() (columns []string, nullable map[string]bool, time string) {
 }
 
 // sources is dbt/sources.yml as it should be: everything that the database says, and the tests that follow from the keys.
-func sources(views []view) string {
+func sources(t *testing.T, views []view) string {
+	t.Helper()
 	var b strings.Builder
 	b.WriteString(`# The views of schema usage as sources of dbt. Descriptions are the comments of the views; go test ./deploy -update writes it.
 version: 2
@@ -124,7 +125,7 @@ sources:
     tables:
 `)
 	for _, v := range views {
-		key, nullable, time := v.key()
+		key, nullable, time := v.key(t)
 		where := ""
 		if time != "" {
 			where = fmt.Sprintf("config: {where: %q}", recent[time])
@@ -229,7 +230,7 @@ func readSources(t *testing.T) []sourceTable {
 func TestSources(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, empty(t), true)
-	want := sources(catalogue(t, conn))
+	want := sources(t, catalogue(t, conn))
 	if *update {
 		if err := os.WriteFile("dbt/sources.yml", []byte(want), 0o644); err != nil {
 			t.Fatal(err)

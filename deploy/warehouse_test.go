@@ -80,6 +80,7 @@ func makeWorld() *fakeapi.World {
 		}
 		w.Add(e)
 	}
+	w.Add(fakeapi.Event{Start: time.Now().Add(-time.Hour), Sim: odd, Fleet: fleet[0].Fleet, Network: w.Networks()[0].SID, Country: "DE", Upload: 1})
 	return w
 }
 

@@ -30,7 +30,9 @@ func (p *program) backfillCommand() *cobra.Command {
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, span, func(ctx context.Context, j task) error {
+			end := p.watch(ctx, j.Job, cmd.Name())
 			summary, _ := j.Backfill(ctx, start(cmd), j.want) // the summary holds the error
+			end()
 			return p.told(summary)
 		})
 	}

@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"simusage/load"
 	"simusage/pipeline"
@@ -140,17 +137,18 @@ func (s *source) since(value string, now time.Time) (pipeline.Since, error) {
 
 // logger writes text to a terminal and JSON to anything else.
 func (p *program) logger(e environment) (*slog.Logger, error) {
-	var level slog.Level
+	p.levelGiven = e.Log != ""
 	switch strings.ToLower(e.Log) {
+	case "":
 	case "debug", "info", "warn", "error":
-		if err := level.UnmarshalText([]byte(e.Log)); err != nil {
+		if err := p.level.UnmarshalText([]byte(e.Log)); err != nil {
 			return nil, fmt.Errorf("read the level of the log: %w", err)
 		}
 	default:
 		return nil, misusef("SIMUSAGE_LOG %q: want debug, info, warn or error", e.Log)
 	}
-	options := &slog.HandlerOptions{Level: level}
-	if file, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	options := &slog.HandlerOptions{Level: &p.level}
+	if terminal(p.stderr) {
 		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
 	}
 	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {

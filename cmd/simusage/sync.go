@@ -19,7 +19,9 @@ func (p *program) syncCommand() *cobra.Command {
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j task) error {
+			end := p.watch(ctx, j.Job, cmd.Name())
 			summary, _ := j.Sync(ctx, start(cmd)) // the summary holds the error
+			end()
 			return p.told(summary)
 		})
 	}

@@ -39,7 +39,7 @@ type environment struct {
 	ICCID        string `env:"SIMUSAGE_ICCID, default=false" help:"true stores the ICCIDs of SIMs, which are personal data; false erases them"`
 	Lease        string `env:"SIMUSAGE_LEASE, default=60s" help:"how long until the slice of a dead process goes to another, 1s to 1h"`
 	Cron         string `env:"SIMUSAGE_CRON, default=7 * * * *" flag:"cron LINE" help:"when schedule runs sync, in UTC"`
-	Log          string `env:"SIMUSAGE_LOG, default=info" help:"debug, info, warn or error; JSON when stderr is no terminal"`
+	Log          string `env:"SIMUSAGE_LOG" shown:"info" help:"debug, info, warn or error; JSON when stderr is no terminal; on one, info lines stay away from the progress unless this is set"`
 }
 
 // variable is one setting, as people read of it.

@@ -60,8 +60,6 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	root := p.command()
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
 	p.complain(err)
 	return exitCode(ctx, err)

@@ -27,7 +27,8 @@ func TestBadInputIsRefused(t *testing.T) {
 		want string // must stand in the line
 	}{
 		{nil, nil, "--help"},
-		{[]string{"snyc"}, nil, `"snyc"`},
+		{[]string{"snyc"}, nil, `"snyc"; did you mean sync?`},
+		{[]string{"frobnicate"}, nil, `"frobnicate"; see simusage --help`},
 		{[]string{"sync", "--frobnicate"}, nil, "--frobnicate"},
 		{[]string{"sync", "all"}, nil, `"all"`},
 		{[]string{"sync", "--concurrency"}, nil, "--concurrency"},

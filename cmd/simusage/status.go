@@ -21,7 +21,8 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Show how complete and how fresh the warehouse is, and what is wrong",
 		Long: "status says in its first line whether all is well, then what is wrong and which command mends it, then for each stream until\n" +
 			"when it is complete and settled. It changes nothing and needs no credentials of the API. Times are UTC.\n\n" +
-			"Colours are for terminals only; NO_COLOR or TERM=dumb turn them off.\n\n" +
+			"The exit code is 0 also when something is wrong; for alerts there is \"ok\" in --json. Colours are for terminals only;\n" +
+			"NO_COLOR or TERM=dumb turn them off.\n\n" +
 			"--json writes one object. Fields are only ever added:\n" + statusFields(),
 		Example: "  simusage status\n  simusage status --json | jq -e .ok",
 		Args:    noArguments,

@@ -138,7 +138,9 @@ func TestStatusForMachines(t *testing.T) {
 	if err != nil && !*update {
 		t.Fatal(err)
 	}
-	shape := func(line string) string { return strings.Join(regexp.MustCompile(`\s{2,}`).Split(strings.TrimSpace(line), 3)[:2], " ") }
+	shape := func(line string) string {
+		return strings.Join(regexp.MustCompile(`\s{2,}`).Split(strings.TrimSpace(line), 3)[:2], " ")
+	}
 	var promised, told []string
 	for line := range strings.Lines(documented) {
 		told = append(told, shape(line))

@@ -11,7 +11,7 @@ func (p *program) syncCommand() *cobra.Command {
 		Use:   "sync",
 		Short: "Load what is due: new hours, late billing, holes",
 		Long: "sync makes every slice since SIMUSAGE_SINCE not due: what was never loaded, what was loaded before it settled, what an\n" +
-			"earlier run left. Any number may run at once; they share the work.",
+			"earlier run left. Any number may run at once; they share the work." + runCodes,
 		Example: "  simusage sync\n  simusage sync --since 90d --max-duration 50m",
 		Args:    noArguments,
 	}

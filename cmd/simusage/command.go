@@ -39,9 +39,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misusef("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagMisuse)
 	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(),
 		p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	p.completions(root)
@@ -61,7 +59,28 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if again := cmd.Flags().Lookup("again"); again != nil && again.Changed && again.Value.String() == again.NoOptDefVal {
 		return misusef("argument %q: the time of --again goes behind an equals sign, --again=%[1]s", args[0])
 	}
-	return misusef("argument %q is not expected; see %s --help", args[0], cmd.CommandPath())
+	return misusef("argument %q is not expected, everything is given by flags; see %s --help", args[0], cmd.CommandPath())
+}
+
+// flagMisuse says what is wrong with a flag, and which commands have one that this one has not.
+func flagMisuse(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &invalid): // all but those of yes and no are looked at later
+		return misusef("--%s %q: want true or false, or nothing for true", invalid.GetFlag().Name, invalid.GetValue())
+	case errors.As(err, &unknown):
+		var others []string
+		for _, other := range cmd.Root().Commands() {
+			if other.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+				others = append(others, other.Name())
+			}
+		}
+		if len(others) > 0 {
+			return misusef("%w, which is for %s; see %s --help", err, strings.Join(others, ", "), cmd.CommandPath())
+		}
+	}
+	return misusef("%w; see %s --help", err, cmd.CommandPath())
 }
 
 // runFlags adds the flags of everything that runs slices.

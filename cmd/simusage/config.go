@@ -69,7 +69,7 @@ func (p *program) config(s *source) (config, error) {
 // database checks the address of a database, which is never shown: there is a password in it.
 func (s *source) database(name, url string) (string, error) {
 	if url == "" {
-		return "", misusef("%s is missing: want postgres://user:password@host:5432/database", name)
+		return "", misusef("%[1]s is missing: want postgres://user:password@host:5432/database; set it, or %[1]s_FILE to a file that holds it", name)
 	}
 	if _, err := load.ParseURL(url); err != nil {
 		return "", misusef("%s: %w", s.label("", name), err)

@@ -102,7 +102,8 @@ func latest() int {
 
 // Migrate brings the database at url to the program's schema: the migrations, then the views and rights as a whole. It
 // is safe to run again, and by several processes at once: they take turns.
-func Migrate(ctx context.Context, url string) (Schema, error) {
+func Migrate(ctx context.Context, url string) (_ Schema, err error) {
+	defer func() { err = forbidden(err) }()
 	cfg, err := ParseURL(url)
 	if err != nil {
 		return Schema{}, err
@@ -147,6 +148,19 @@ func Migrate(ctx context.Context, url string) (Schema, error) {
 		return before, err
 	}
 	return readSchema(ctx, conn)
+}
+
+// forbidden makes what a role has no right to a matter of configuration.
+func forbidden(err error) error {
+	var pg *pgconn.PgError
+	cause := err
+	if refused := (database.Error{}); errors.As(err, &refused) {
+		cause = refused.OrigErr
+	}
+	if !errors.As(cause, &pg) || pg.Code != "42501" {
+		return err
+	}
+	return fmt.Errorf("%w: this role may not change it: %s; migrate as the owner of the database, who may also GRANT CREATE ON DATABASE to this role", ErrSchema, pg.Message)
 }
 
 // up runs the migrations that are missing. golang-migrate holds a session lock meanwhile, hence MIGRATE_DATABASE_URL for

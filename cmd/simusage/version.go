@@ -11,6 +11,7 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Show the version",
+		Long:    "version shows the version of the program, and the Go and the system that it was built with and for.",
 		Example: "  simusage version",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {

@@ -226,7 +226,7 @@ func TestReadersRights(t *testing.T) {
 // the role of readers later.
 func TestMigrateAsOwnerOfTheDatabase(t *testing.T) {
 	t.Parallel()
-	server := pgtest.MustStart(t, pgtest.Options{})
+	server := postgres.MustStart(t, pgtest.Options{})
 	admin := MustConnect(t, server.URL("postgres"))
 	for _, statement := range []string{`CREATE ROLE warehouse LOGIN`, `CREATE DATABASE warehouse OWNER warehouse`} {
 		if _, err := admin.Exec(t.Context(), statement); err != nil {

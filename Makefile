@@ -1,5 +1,5 @@
 # Needs Go and make; `make` alone lists what there is to do.
-VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
@@ -29,7 +29,16 @@ bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and c
 	go run ./cmd/bicheck
 
 build: ## build bin/simusage
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+
+reproduce: build ## build the last commit again, elsewhere and with nothing cached, and compare the bytes (a minute)
+	@elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; set -e; \
+	git clone -q . "$$elsewhere/source"; \
+	GOCACHE=$$elsewhere/cache $(MAKE) -s -C "$$elsewhere/source" build; \
+	cmp bin/simusage "$$elsewhere/source/bin/simusage"; echo "the same bytes"
+
+sbom: build ## write what bin/simusage is made of (CycloneDX), and the licences that go with it
+	go run ./cmd/sbom -version $(VERSION) bin/simusage
 
 lint: ## check format and code
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "run gofmt -w on:" $$bad; exit 1; }
@@ -48,5 +57,5 @@ image: ## build the container image
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test soak bench bench-bi bi-check alerts-check build lint postgres image clean
+.PHONY: help demo test soak bench bench-bi bi-check alerts-check build reproduce sbom lint postgres image clean
 .DEFAULT_GOAL := help

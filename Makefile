@@ -32,6 +32,7 @@ build: ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
 
 reproduce: build ## build the last commit again, elsewhere and with nothing cached, and compare the bytes (a minute)
+	@git diff --quiet HEAD || { echo "commit first: what is built again is the last commit"; exit 1; }
 	@elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; set -e; \
 	git clone -q . "$$elsewhere/source"; \
 	GOCACHE=$$elsewhere/cache $(MAKE) -s -C "$$elsewhere/source" build; \

@@ -33,7 +33,7 @@ type problem struct {
 // judge says what is wrong and how to mend it. Streams that no view reads (any more, or yet) spoil no verdict. A sync keeps
 // complete what is after since; what is older needs a backfill.
 func judge(s load.Status, now, since time.Time, refresh time.Duration) judged {
-	j := judged{Status: s}
+	j := judged{Status: s, Problems: []problem{}} // none is [] in JSON
 	if len(s.Streams) == 0 {
 		j.Problems = append(j.Problems, problem{Kind: "empty", Wrong: true, What: "nothing was loaded yet", Mend: "simusage sync"})
 	}

@@ -131,7 +131,7 @@ func (j *judged) judgeRun(now time.Time, refresh time.Duration) {
 	}
 	if now.Sub(last) > max(3*refresh, 3*time.Hour) {
 		j.add(problem{Kind: "schedule", Wrong: true, What: "no run since " + minute(&last) + ago(now.Sub(last)), Mend: "simusage sync",
-			hint: "One is expected every SIMUSAGE_REFRESH. Is what starts it there: cron, Kubernetes, simusage schedule?"})
+			hint: "One is due every SIMUSAGE_REFRESH. Is cron, Kubernetes or simusage schedule still there?"})
 	}
 }
 

@@ -34,7 +34,7 @@ func (p *program) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misusef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(),
+	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(), p.reportCommand(),
 		p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	return root
 }

@@ -72,7 +72,7 @@ func bars() *charts.Bar {
 		charts.WithAnimation(false),
 		charts.WithTooltipOpts(opts.Tooltip{Show: yes, Trigger: "axis", AxisPointer: &opts.AxisPointer{Type: "shadow"}}),
 		charts.WithLegendOpts(opts.Legend{Show: no}),
-		charts.WithGridOpts(opts.Grid{Left: "0", Right: "0", Top: "12", Bottom: "0", ContainLabel: yes}),
+		charts.WithGridOpts(opts.Grid{Left: "72", Right: "4", Top: "12", Bottom: "28"}),
 		charts.WithXAxisOpts(opts.XAxis{Type: "category", AxisTick: &opts.AxisTick{Show: no}}),
 		charts.WithYAxisOpts(opts.YAxis{Type: "value", AxisLine: &opts.AxisLine{Show: no}}),
 	)

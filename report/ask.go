@@ -58,11 +58,20 @@ type used struct {
 	Settled    bool
 }
 
+// ranked is what a row of a list has beside its text: its place says whether it is shown, in its account's list and in that of
+// all accounts.
+type ranked struct {
+	AccountSID string
+	AllRows    int64 // of the account
+}
+
+func (r ranked) rank() ranked { return r }
+
 type sim struct {
-	AccountSID, SimSID string
+	ranked
+	SimSID             string
 	SimName, FleetName *string
 	Bytes              int64
-	AllSims            int64
 }
 
 type simDay struct {
@@ -73,6 +82,7 @@ type simDay struct {
 }
 
 type fleet struct {
+	ranked
 	FleetSID                           string
 	FleetName                          *string
 	Month                              time.Time
@@ -83,27 +93,25 @@ type fleet struct {
 	DataLimit                          *int64
 	SimsOverLimit, SimsProjectedOver   int64
 	TopSimSID, TopSimName, TopSimShare *string
-	TopSimTotal                        *int64
-	AllFleets                          int64
 }
 
 type anomaly struct {
-	SimSID       string
-	SimName      *string
-	Day          time.Time
-	DataTotal    int64
-	NormalTotal  int64
-	TimesNormal  *string
-	AllAnomalies int64
+	ranked
+	SimSID      string
+	SimName     *string
+	Day         time.Time
+	DataTotal   int64
+	NormalTotal int64
+	TimesNormal *string
 }
 
 type idle struct {
+	ranked
 	SimSID              string
 	SimName             *string
 	FleetSID, FleetName *string
 	LastUsedOn          *time.Time
 	IdleDays            int32
-	AllIdle             int64
 }
 
 // price is what a country, or a network, costs.
@@ -145,37 +153,81 @@ const anomalyDays = 7
 // idleDays is from when on a silent SIM is worth a look.
 const idleDays = 30
 
-// ask asks everything about a scope.
-func (s *scope) ask(q questioner) (err error) {
-	q.account = s.Account.AccountSID
-	one := func(rows []notes) (n notes) {
-		for _, n = range rows {
-		}
-		return n
-	}
-	if s.used, err = ask[used](q, "usage", nil); err != nil {
-		return err
-	}
-	if s.Sims, err = ask[sim](q, "sims", pgx.NamedArgs{"most": mostSims}); err != nil {
-		return err
-	}
-	if err = s.askSimDays(q); err != nil {
-		return err
-	}
-	if s.Fleets, err = ask[fleet](q, "fleets", pgx.NamedArgs{"most": mostFleets}); err != nil {
-		return err
-	}
+// lists are the rows of all accounts, the first of each, in the order of all. They are asked for once, because what Postgres
+// has to read for the first rows of one account is what it reads for all.
+type lists struct {
+	sims      []sim
+	simDays   map[[2]string][]simDay // by account and SIM
+	fleets    []fleet
+	anomalies []anomaly
+	idle      []idle
+}
+
+func askLists(q questioner) (l lists, err error) {
 	since := q.to.AddDate(0, 0, -anomalyDays)
 	if since.Before(q.from) {
 		since = q.from
 	}
-	if s.Anomalies, err = ask[anomaly](q, "anomalies", pgx.NamedArgs{"most": mostAnomalies, "since": since}); err != nil {
+	if l.sims, err = ask[sim](q, "sims", pgx.NamedArgs{"most": mostSims}); err != nil {
+		return l, err
+	}
+	var sids []string
+	for _, s := range l.sims {
+		sids = append(sids, s.SimSID)
+	}
+	days, err := ask[simDay](q, "sim_days", pgx.NamedArgs{"sims": sids})
+	if err != nil {
+		return l, err
+	}
+	l.simDays = make(map[[2]string][]simDay)
+	for _, d := range days {
+		key := [2]string{d.AccountSID, d.SimSID}
+		l.simDays[key] = append(l.simDays[key], d)
+	}
+	if l.fleets, err = ask[fleet](q, "fleets", pgx.NamedArgs{"most": mostFleets}); err != nil {
+		return l, err
+	}
+	if l.anomalies, err = ask[anomaly](q, "anomalies", pgx.NamedArgs{"most": mostAnomalies, "since": since}); err != nil {
+		return l, err
+	}
+	l.idle, err = ask[idle](q, "idle", pgx.NamedArgs{"most": mostIdle, "days": idleDays})
+	return l, err
+}
+
+// list is the beginning of a list, and how long it would be.
+type list[T any] struct {
+	Rows []T
+	All  int64
+}
+
+// of is the part of the rows that belongs to an account, or to all.
+func of[T interface{ rank() ranked }](rows []T, account string, most int) (l list[T]) {
+	counted := make(map[string]bool)
+	for _, row := range rows {
+		r := row.rank()
+		if account != "" && r.AccountSID != account {
+			continue
+		}
+		if !counted[r.AccountSID] {
+			counted[r.AccountSID], l.All = true, l.All+r.AllRows
+		}
+		if len(l.Rows) < most {
+			l.Rows = append(l.Rows, row)
+		}
+	}
+	return l
+}
+
+// More says whether there are more than are shown.
+func (l list[T]) More() bool { return l.All > int64(len(l.Rows)) }
+
+// ask asks what is asked of each scope by itself.
+func (s *scope) ask(q questioner) (err error) {
+	q.account = s.Account.AccountSID
+	if s.used, err = ask[used](q, "usage", nil); err != nil {
 		return err
 	}
-	if s.Idle, err = ask[idle](q, "idle", pgx.NamedArgs{"most": mostIdle, "days": idleDays}); err != nil {
-		return err
-	}
-	if s.Prices, err = ask[price](q, "roaming", pgx.NamedArgs{"most": mostPrices}); err != nil {
+	if s.prices, err = ask[price](q, "roaming", pgx.NamedArgs{"most": mostPrices}); err != nil {
 		return err
 	}
 	if s.unbilled, err = ask[unbilled](q, "unbilled", nil); err != nil {
@@ -187,28 +239,13 @@ func (s *scope) ask(q questioner) (err error) {
 	if s.agreement, err = ask[agreement](q, "agreement", nil); err != nil {
 		return err
 	}
-	rest, err := ask[notes](q, "notes", nil)
-	s.notes = one(rest)
+	s.notes, err = ask[notes](q, "notes", nil)
 	return err
 }
 
-// askSimDays asks for the days of the SIMs that are shown.
-func (s *scope) askSimDays(q questioner) error {
-	var sids []string
-	for _, sim := range s.Sims {
-		sids = append(sids, sim.SimSID)
-	}
-	if len(sids) == 0 {
-		return nil
-	}
-	days, err := ask[simDay](q, "sim_days", pgx.NamedArgs{"sims": sids})
-	if err != nil {
-		return err
-	}
-	s.simDays = make(map[[2]string][]simDay)
-	for _, d := range days {
-		key := [2]string{d.AccountSID, d.SimSID}
-		s.simDays[key] = append(s.simDays[key], d)
-	}
-	return nil
+// take takes what belongs to the scope out of the lists.
+func (s *scope) take(l lists) {
+	sid := s.Account.AccountSID
+	s.Sims, s.simDays = of(l.sims, sid, mostSims), l.simDays
+	s.Fleets, s.Anomalies, s.Idle = of(l.fleets, sid, mostFleets), of(l.anomalies, sid, mostAnomalies), of(l.idle, sid, mostIdle)
 }

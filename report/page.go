@@ -54,13 +54,11 @@ func (p page) write(w io.Writer) error {
 	}
 	return t.Execute(w, struct {
 		page
-		Policy         string
-		Style          template.CSS
-		Library, Ours  template.JS
-		MostCountries int
-		Idle, Unusual int
-	}{page: p, Policy: policy, Style: template.CSS(pageCSS), Library: template.JS(script), Ours: template.JS(pageJS),
-		MostCountries: mostCountries, Idle: idleDays, Unusual: anomalyDays})
+		Policy        string
+		Style         template.CSS
+		Library, Ours template.JS
+		MostAccounts  int
+	}{page: p, Policy: policy, Style: template.CSS(pageCSS), Library: template.JS(script), Ours: template.JS(pageJS), MostAccounts: mostAccounts})
 }
 
 // functions are what the page's template can say.
@@ -112,8 +110,10 @@ var functions = template.FuncMap{
 		}
 		return float64(a) / float64(b)
 	},
-	"inc":    func(n int) int { return n + 1 },
-	"capped": func(n float64) float64 { return min(n, 100) },
+	"idleDays":    func() int { return idleDays },
+	"unusualDays": func() int { return anomalyDays },
+	"inc":         func(n int) int { return n + 1 },
+	"capped":      func(n float64) float64 { return min(n, 100) },
 }
 
 // jsonNumber is a number that goes to the page digit by digit.

@@ -56,17 +56,26 @@ func Write(ctx context.Context, tx pgx.Tx, w io.Writer, o Options) error {
 	if err != nil {
 		return err
 	}
-	p := page{From: o.From, To: o.To, Now: o.Now, Accounts: accounts, Charts: Charts()}
+	p := page{To: o.To, Now: o.Now, Accounts: accounts, Charts: Charts()}
 	for i, a := range chosen(accounts) {
 		s := scope{Account: a, ID: fmt.Sprintf("s%d", i)}
 		if err := s.ask(q); err != nil {
 			return err
 		}
 		if trim && i == 0 && len(s.used) > 0 {
-			q.from, p.From = s.used[0].Day, s.used[0].Day
+			q.from = s.used[0].Day
 		}
-		s.from, s.to = q.from, q.to
 		p.Scopes = append(p.Scopes, s)
+	}
+	lists, err := askLists(q)
+	if err != nil {
+		return err
+	}
+	p.From = q.from
+	for i := range p.Scopes {
+		s := &p.Scopes[i]
+		s.from, s.to = q.from, q.to
+		s.take(lists)
 	}
 	return p.write(w)
 }

@@ -15,16 +15,16 @@ type scope struct {
 
 	used      []used
 	simDays   map[[2]string][]simDay
+	prices    []price
 	unbilled  []unbilled
 	agreement []agreement
-	notes     notes
+	notes     []notes
 
-	Sims      []sim
-	Fleets    []fleet
-	Anomalies []anomaly
-	Idle      []idle
-	Prices    []price
 	Streams   []stream
+	Sims      list[sim]
+	Fleets    list[fleet]
+	Anomalies list[anomaly]
+	Idle      list[idle]
 }
 
 // country is what a country used and cost in the window.
@@ -52,8 +52,14 @@ func (s *scope) Money() []amount {
 	return p.amounts()
 }
 
-// Countries are the countries with usage, the largest first.
-func (s *scope) Countries() []country {
+// Countries are the first of the countries with usage.
+func (s *scope) Countries() list[country] {
+	all := s.countries()
+	return list[country]{all[:min(len(all), mostCountries)], int64(len(all))}
+}
+
+// countries are all countries with usage, the largest first.
+func (s *scope) countries() []country {
 	byCode := make(map[string]*country)
 	money := make(map[string]purse)
 	for _, u := range s.used {
@@ -65,17 +71,17 @@ func (s *scope) Countries() []country {
 		c.Bytes += u.Bytes
 		money[u.IsoCountry].add(u.Amount, u.Unit)
 	}
-	var list []country
+	var all []country
 	total := s.Total()
 	for code, c := range byCode {
 		if c.Bytes == 0 {
 			continue
 		}
 		c.Share, c.Money = float64(c.Bytes)/float64(total), money[code].amounts()
-		list = append(list, *c)
+		all = append(all, *c)
 	}
-	slices.SortFunc(list, func(a, b country) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Code, b.Code)) })
-	return list
+	slices.SortFunc(all, func(a, b country) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Code, b.Code)) })
+	return all
 }
 
 // countryName is the name of a country, or why there is none.
@@ -103,7 +109,7 @@ const stacked = 6
 
 // Split are the parts of a day, in the order of the chart: the largest countries, then all others.
 func (s *scope) Split() (parts []string) {
-	for i, c := range s.Countries() {
+	for i, c := range s.countries() {
 		if i == stacked {
 			return append(parts, "All others")
 		}
@@ -115,7 +121,7 @@ func (s *scope) Split() (parts []string) {
 // Days are the days of the window, also those without usage.
 func (s *scope) Days() []day {
 	place, parts := make(map[string]int), len(s.Split())
-	for i, c := range s.Countries() {
+	for i, c := range s.countries() {
 		place[c.Code] = min(i, stacked)
 	}
 	days := make([]day, int(s.to.Sub(s.from)/(24*time.Hour)))
@@ -152,12 +158,12 @@ func (s *scope) Peak() (peak day) {
 	return peak
 }
 
-// AllSims is how many SIMs have usage.
-func (s *scope) AllSims() int64 {
-	if len(s.Sims) == 0 {
-		return 0
+// Prices are what data costs where.
+func (s *scope) Prices() (l list[price]) {
+	for _, p := range s.prices {
+		l.Rows, l.All = append(l.Rows, p), p.AllRows
 	}
-	return s.Sims[0].AllSims
+	return l
 }
 
 // SimMoney is what a SIM cost.

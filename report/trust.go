@@ -18,20 +18,29 @@ func (s statement) Word() string {
 
 // Trust says how far to trust the numbers of a scope, the most important first.
 func (s *scope) Trust() (list []statement) {
-	say := func(kind, format string, args ...any) { list = append(list, statement{kind, fmt.Sprintf(format, args...)}) }
+	say := func(kind, format string, args ...any) {
+		list = append(list, statement{kind, fmt.Sprintf(format, args...)})
+	}
 	s.sayComplete(say)
 	s.sayAgreement(say)
 	s.sayBilled(say)
-	if n := s.notes.Restated; n > 0 {
-		say("note", "%s of this time changed after it was final; usage.restatements has the old and the new values.", counted(n, "record"))
-	}
-	if n := s.notes.Rejected; n > 0 {
-		say("bad", "%s of this time could not be understood and is in no sum; simusage rejected shows the text.", counted(n, "record"))
+	for _, n := range s.notes {
+		s.sayNotes(say, n)
 	}
 	return list
 }
 
 type say func(kind, format string, args ...any)
+
+// sayNotes tells what else there is to know.
+func (*scope) sayNotes(say say, n notes) {
+	if n := n.Restated; n > 0 {
+		say("note", "%s of this time changed after it was final; usage.restatements has the old and the new values.", counted(n, "record"))
+	}
+	if n := n.Rejected; n > 0 {
+		say("bad", "%s of this time could not be understood and is in no sum; simusage rejected shows the text.", counted(n, "record"))
+	}
+}
 
 // sayComplete tells until when everything is there, and until when it is final.
 func (s *scope) sayComplete(say say) {
@@ -105,7 +114,7 @@ func (s *scope) sayBilled(say say) {
 		switch {
 		case u.Bytes > 0:
 			say("bad", "%s of %s are without a price a day after they should have one, since %s.", bytesText(u.Bytes), counted(u.Sims, "SIM"), dayText(*u.Since))
-		case len(s.Sims) > 0:
+		case s.Sims.All > 0:
 			say("good", "No usage waits for its price longer than a day.")
 		}
 	}

@@ -182,7 +182,7 @@ func TestVersionAndHelp(t *testing.T) {
 			t.Errorf("--help does not name %s", v.Name)
 		}
 	}
-	for _, command := range []string{"sync", "backfill", "plan", "status", "rejected", "verify", "names", "migrate", "schedule", "version"} {
+	for _, command := range []string{"sync", "backfill", "plan", "status", "rejected", "verify", "report", "names", "migrate", "schedule", "version"} {
 		help := b.must(0, command, "--help").stdout
 		if !strings.Contains(help, "\n  simusage "+command) {
 			t.Errorf("%s --help has no example:\n%s", command, help)

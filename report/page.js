@@ -37,7 +37,15 @@
 		let chart = drawn.get(figure);
 		if (!chart) drawn.set(figure, chart = echarts.init(figure.querySelector(".drawing"), null, { renderer: "svg" }));
 		chart.setOption(option, true);
+		fit(figure);
+	};
+	// On paper the drawing only changes its colours, and is scaled as the picture that it is: its place is measured too late there.
+	const paper = matchMedia("print");
+	const fit = figure => {
+		const chart = drawn.get(figure);
+		if (!chart || paper.matches) return;
 		chart.resize();
+		figure.querySelector("svg").setAttribute("viewBox", "0 0 " + chart.getWidth() + " " + chart.getHeight());
 	};
 	const visible = () => all(".scope:not([hidden]) .chart");
 	const redraw = () => visible().forEach(draw);
@@ -71,8 +79,8 @@
 	document.querySelector(".filter").addEventListener("submit", event => event.preventDefault());
 	find.addEventListener("input", update);
 	if (account) account.addEventListener("change", update);
-	new ResizeObserver(() => visible().forEach(figure => drawn.get(figure)?.resize())).observe(document.querySelector("main"));
+	new ResizeObserver(() => visible().forEach(fit)).observe(document.querySelector("main"));
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-	matchMedia("print").addEventListener("change", redraw); // paper is white and has another width
+	paper.addEventListener("change", redraw);
 	update();
 })();

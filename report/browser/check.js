@@ -97,7 +97,12 @@ async function check(browser, file) {
 	hold(name + ": wider than a phone", await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
 	await shot("phone");
 	await page.setViewportSize({ width: 1200, height: 900 });
-	await page.emulateMedia({ colorScheme: "dark" });
+	await page.emulateMedia({ colorScheme: "dark", media: "print" });
+	await page.setViewportSize({ width: 700, height: 900 });
+	await settled();
+	hold(name + ": a chart is cut off on paper", await page.evaluate(() => [...document.querySelectorAll(".scope:not([hidden]) .drawing svg")].every(s =>
+		s.getBoundingClientRect().width <= s.closest("figure").getBoundingClientRect().width + 1)));
+	hold(name + ": paper is dark", await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--card").trim() === "#fff"));
 	await page.pdf({ path: path.join(pictures, name + ".pdf"), format: "A4", margin: { top: "15mm", bottom: "15mm", left: "15mm", right: "15mm" } });
 	await page.close();
 

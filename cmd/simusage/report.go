@@ -34,7 +34,7 @@ func (p *program) reportCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o := report.Options{Now: p.now()}
 		var err error
-		if o.From, o.To, err = days(*from, *to, p.now()); err != nil {
+		if o.From, o.To, err = wholeDays(*from, *to, p.now()); err != nil {
 			return err
 		}
 		if err := placeFor(*out); err != nil {
@@ -64,8 +64,8 @@ func (p *program) reportCommand() *cobra.Command {
 // longestReport is how many days a report may have: each is a bar and a row.
 const longestReport = 400
 
-// days reads --from and --to, which are whole days; zero is what was not given.
-func days(from, to string, now time.Time) (first, last time.Time, err error) {
+// wholeDays reads --from and --to, which are whole days; zero is what was not given.
+func wholeDays(from, to string, now time.Time) (first, last time.Time, err error) {
 	for _, f := range []struct {
 		flag, text string
 		day        *time.Time

@@ -119,7 +119,7 @@ func TestDays(t *testing.T) {
 		{"", "2026-03-01", "", "2026-03-01"},
 		{"2026-02-01", "2026-03-01T01:00:00+01:00", "2026-02-01", "2026-03-01"},
 	} {
-		first, last, err := days(c.from, c.to, noon)
+		first, last, err := wholeDays(c.from, c.to, noon)
 		show := func(d time.Time) string {
 			if d.IsZero() {
 				return ""

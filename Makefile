@@ -6,10 +6,10 @@ PKG ?= ./...
 help: ## list these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-demo: postgres ## see it work on invented data; HOLD=1 leaves it up to look around
+demo: postgres echarts ## see it work on invented data; HOLD=1 leaves it up to look around
 	go run ./cmd/demo $(if $(HOLD),-hold)
 
-test: postgres ## run all tests, or PKG=./load
+test: postgres echarts ## run all tests, or PKG=./load
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null || \
 		{ race=; echo "no C compiler: testing without the race detector"; }; \
 	set -x; go test $$race -timeout 20m $(PKG)
@@ -28,7 +28,7 @@ bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and c
 	@cmd/bicheck/install.sh
 	go run ./cmd/bicheck
 
-build: ## build bin/simusage
+build: echarts ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
 
 reproduce: build ## build the last commit again, elsewhere and with nothing cached, and compare the bytes (a minute)
@@ -41,6 +41,13 @@ reproduce: build ## build the last commit again, elsewhere and with nothing cach
 sbom: build ## write what bin/simusage is made of (CycloneDX), and the licences that go with it
 	go run ./cmd/sbom -version $(VERSION) bin/simusage
 
+report-check: postgres ## look at the report in a real browser: charts, filters, dark, phone, paper
+	@report/echarts/fetch.sh --strict
+	@rm -rf bin/pages && mkdir -p bin/pages
+	go run ./cmd/demo >/dev/null
+	go test -count=1 ./report -run "Names|Empty|Many" -pages "$(CURDIR)/bin/pages"
+	report/browser/check.sh bin/pictures bin/usage.html bin/pages/*.html
+
 lint: ## check format and code
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "run gofmt -w on:" $$bad; exit 1; }
 	go vet ./...
@@ -52,11 +59,14 @@ alerts-check: ## hold the Prometheus alerts against their cases
 postgres: ## have a Postgres server for tests and demo, installed if need be
 	@load/pgtest/install.sh
 
-image: ## build the container image
+echarts: # what draws the report's charts; without it there are none, and it says so
+	@report/echarts/fetch.sh
+
+image: echarts ## build the container image
 	$(shell command -v docker >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) -t simusage:$(VERSION) .
 
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test soak bench bench-bi bi-check alerts-check build reproduce sbom lint postgres image clean
+.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image clean
 .DEFAULT_GOAL := help

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,16 +16,12 @@ import (
 
 // bill writes the bill of materials: the binary with the checksum of its bytes, what is linked into it, and what needs what.
 func (b *binary) bill(w io.Writer, version string, now time.Time) error {
-	bytes, err := os.ReadFile(b.path)
-	if err != nil {
-		return err
-	}
 	self := cyclonedx.Component{
 		BOMRef:  b.self.Path,
 		Type:    cyclonedx.ComponentTypeApplication,
 		Name:    b.self.Path,
 		Version: version,
-		Hashes:  checksum(sha256.Sum256(bytes)),
+		Hashes:  checksum(sha256.Sum256(b.program)),
 		Properties: &[]cyclonedx.Property{
 			{Name: "go:version", Value: b.info.GoVersion},
 			{Name: "go:os", Value: b.setting("GOOS")},
@@ -68,8 +63,13 @@ func (m *module) component() (cyclonedx.Component, error) {
 		return c, err
 	}
 	c.Licenses = &cyclonedx.Licenses{{Expression: strings.Join(names, " AND ")}}
-	if m.Path == library {
+	switch {
+	case m.Path == library:
 		c.PackageURL = "pkg:golang/" + library + "@" + strings.TrimPrefix(m.Version, "go") // as vulnerability databases have it
+		return c, nil
+	case m.script != nil:
+		c.PackageURL = "pkg:npm/" + m.Path + "@" + m.Version
+		c.Hashes = checksum(sha256.Sum256(m.script))
 		return c, nil
 	}
 	sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(m.Sum, "h1:"))

@@ -1,7 +1,7 @@
 // Command sbom says what a built simusage is made of, for whoever must allow it into a house or hands it on.
 //
 // It writes two files beside the binary: a bill of materials (CycloneDX, JSON) that scanners read, and the texts of the
-// licences of all that is linked, which have to go wherever the binary goes. What is linked is read from the binary, and not
+// licences of all that is in it, which have to go wherever the binary goes. What is linked is read from the binary, and not
 // from go.mod, which also has what only tests need. Where the sources are, and under which licence, is asked of go; if these
 // sources are not those of the binary, nothing is written.
 //
@@ -49,6 +49,6 @@ func write(ctx context.Context, binary, version string) error {
 			return err
 		}
 	}
-	fmt.Printf("%d modules are linked into %s: see %s.cdx.json and licences.txt beside it\n", len(b.modules), binary, binary)
+	fmt.Printf("%d modules are in %s: see %s.cdx.json and licences.txt beside it\n", len(b.modules), binary, binary)
 	return nil
 }

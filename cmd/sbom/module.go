@@ -10,16 +10,18 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// binary is a built program and what is linked into it.
+// binary is a built program and what is in it.
 type binary struct {
 	path    string
+	program []byte
 	info    *buildinfo.BuildInfo
 	self    *module
-	modules []*module // linked with it, by path; the Go library is one of them
+	modules []*module // linked with it, by path; the Go library and ECharts are among them
 }
 
 // module is a module of which packages are linked, or the Go library.
@@ -31,6 +33,7 @@ type module struct {
 	Main    bool
 	folders []string        // of its packages that are linked, because copied code may have a licence of its own there
 	imports map[string]bool // paths of the modules that these packages need
+	script  []byte          // of ECharts alone, which is no module of Go's
 }
 
 // library stands for Go's own packages, which belong to no module.
@@ -41,11 +44,15 @@ const boring = "crypto/internal/boring"
 
 // read finds out what is linked into a binary, and where the sources of that are.
 func read(ctx context.Context, path string) (*binary, error) {
-	info, err := buildinfo.ReadFile(path)
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
 		return nil, fmt.Errorf("read what %q was built from: %w", path, err)
 	}
-	b := &binary{path: path, info: info}
+	b := &binary{path: path, program: program, info: info}
 	packages, err := b.packages(ctx)
 	if err != nil {
 		return nil, err
@@ -57,7 +64,18 @@ func read(ctx context.Context, path string) (*binary, error) {
 			b.modules = append(b.modules, m)
 		}
 	}
-	return b, b.same()
+	if err := b.same(); err != nil {
+		return nil, err
+	}
+	charts, err := echarts(program, filepath.Join(b.self.Dir, "report", "echarts"))
+	if err != nil {
+		return nil, err
+	}
+	if charts != nil {
+		b.modules = append(b.modules, charts)
+		b.self.imports[charts.Path] = true
+	}
+	return b, nil
 }
 
 // setting is one that the binary was built with.
@@ -80,7 +98,7 @@ func (b *binary) same() error {
 		built = append(built, m.Path+" "+m.Version+" "+m.Sum)
 	}
 	for _, m := range b.modules {
-		if m.Path != library {
+		if m.Sum != "" {
 			here = append(here, m.Path+" "+m.Version+" "+m.Sum)
 		}
 	}

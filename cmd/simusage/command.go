@@ -40,7 +40,7 @@ func (p *program) command() *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(flagMisuse)
-	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(),
+	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(), p.reportCommand(),
 		p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	p.completions(root)
 	return root

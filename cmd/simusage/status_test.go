@@ -162,6 +162,9 @@ func TestStatusForMachines(t *testing.T) {
 	if err := json.NewEncoder(&written).Encode(judge(illState(), noon, on("2026-02-08 00:00"), time.Hour)); err != nil {
 		t.Fatal(err)
 	}
+	if well, err := json.Marshal(judge(wellState(), noon, on("2026-02-08 00:00"), time.Hour)); err != nil || !strings.HasPrefix(string(well), `{"ok":true,"verdict":"complete until `) || !strings.Contains(string(well), `"problems":[],`) {
+		t.Errorf("when all is well: %s, %v", well, err)
+	}
 	var value any
 	if err := json.Unmarshal(written.Bytes(), &value); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ type problem struct {
 // judge says what is wrong and how to mend it. Streams that no view reads (any more, or yet) spoil no verdict. A sync keeps
 // complete what is after since; what is older needs a backfill.
 func judge(s load.Status, now, since time.Time, refresh time.Duration) judged {
-	j := judged{Status: s}
+	j := judged{Status: s, Problems: []problem{}} // none is [] in JSON
 	if len(s.Streams) == 0 {
 		j.Problems = append(j.Problems, problem{Kind: "empty", Wrong: true, What: "nothing was loaded yet", Mend: "simusage sync"})
 	}
@@ -131,7 +131,7 @@ func (j *judged) judgeRun(now time.Time, refresh time.Duration) {
 	}
 	if now.Sub(last) > max(3*refresh, 3*time.Hour) {
 		j.add(problem{Kind: "schedule", Wrong: true, What: "no run since " + minute(&last) + ago(now.Sub(last)), Mend: "simusage sync",
-			hint: "Is what starts it still there: cron, Kubernetes, simusage schedule?"})
+			hint: "One is due every SIMUSAGE_REFRESH. Is cron, Kubernetes or simusage schedule still there?"})
 	}
 }
 

@@ -31,7 +31,7 @@ func TestBadInputIsRefused(t *testing.T) {
 		{[]string{"frobnicate"}, nil, `"frobnicate"; see simusage --help`},
 		{[]string{"sync", "--frobnicate"}, nil, "--frobnicate"},
 		{[]string{"sync", "all"}, nil, `"all"`},
-		{[]string{"sync", "--from=2026-03-01"}, nil, "--from, which is for accept, backfill, plan, verify; see simusage sync --help"},
+		{[]string{"sync", "--from=2026-03-01"}, nil, "--from, which is for accept, backfill, plan, report, verify; see simusage sync --help"},
 		{[]string{"sync", "--concurrency"}, nil, "--concurrency"},
 		{[]string{"status", "--json=perhaps"}, nil, `--json "perhaps": want true or false`},
 		{backfill("--to=2026-03-08"), nil, "--from"},

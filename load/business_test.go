@@ -83,7 +83,7 @@ func TestFleetMonthToDate(t *testing.T) {
 	const query = `SELECT fleet_sid, fleet_name, month, to_char(complete_until AT TIME ZONE 'UTC', 'MM-DD HH24'), sims, sims_with_usage, data_total, projected_total, data_total_billed, billed_unit,
 		data_limit, sims_over_limit, sims_projected_over, top_sim_sid, top_sim_name, top_sim_total, top_sim_share FROM usage.fleet_month_to_date WHERE account_sid = $1 ORDER BY 1, billed_unit`
 	equal(t, "March", h.rows(query, accountSID),
-		" - 2026-03-01 03-03 00 1 3 6 93 0 - - 0 0 HSz - 2 -",
+		" - 2026-03-01 03-03 00 1 2 6 93 0 - - 0 0 HSz - 2 -",
 		"HFa trucks 2026-03-01 03-03 00 3 2 20 310 0.5 EUR 1000000 1 2 HSa over 1000001 1.0000",
 		"HFa trucks 2026-03-01 03-03 00 3 2 1200001 18600016 1.2 USD 1000000 1 2 HSa over 1000001 1.0000",
 		"HFb - 2026-03-01 03-03 00 1 1 10 155 0.1 USD - 0 0 HSd moved 10 -",

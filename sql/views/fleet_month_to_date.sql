@@ -42,7 +42,7 @@ WITH done AS (
     LEFT JOIN simusage.fleet ON fleet.account_id = used.account_id AND fleet.sid = used.fleet_sid
     GROUP BY used.account_id, used.fleet_sid, sim_sid, sim_name, fleet.data_limit
 ), by_fleet AS (
-    SELECT account_id, fleet_sid, count(*) FILTER (WHERE data_total > 0) AS sims_with_usage,
+    SELECT account_id, fleet_sid, count(*) FILTER (WHERE data_total > 0 AND sim_sid <> '') AS sims_with_usage,
         count(*) FILTER (WHERE data_total > data_limit) AS sims_over_limit, count(*) FILTER (WHERE projected_total > data_limit) AS sims_projected_over
     FROM by_sim
     GROUP BY account_id, fleet_sid

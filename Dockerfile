@@ -9,7 +9,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o /simusage ./cmd/simusage
 
 # "static" brings the certificates that HTTPS needs, time zones and the user nonroot (65532).
-FROM gcr.io/distroless/static-debian12:nonroot
+# It is told for which machine: older podman would take the one of the stage before.
+FROM --platform=$TARGETPLATFORM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=dev COMMIT=
 LABEL org.opencontainers.image.title=simusage org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$COMMIT
 COPY --from=build /simusage /simusage

@@ -1,16 +1,20 @@
 # Needs Go and make; `make` alone lists what there is to do.
+<<<<<<< HEAD
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
+=======
+VERSION = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
+>>>>>>> main
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
 help: ## list these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-demo: postgres ## see it work on invented data; HOLD=1 leaves it up to look around
+demo: postgres echarts ## see it work on invented data; HOLD=1 leaves it up to look around
 	go run ./cmd/demo $(if $(HOLD),-hold)
 
-test: postgres ## run all tests, or PKG=./load
+test: postgres echarts ## run all tests, or PKG=./load
 	@race=-race; [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null || \
 		{ race=; echo "no C compiler: testing without the race detector"; }; \
 	set -x; go test $$race -timeout 20m $(PKG)
@@ -29,8 +33,25 @@ bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and c
 	@cmd/bicheck/install.sh
 	go run ./cmd/bicheck
 
-build: ## build bin/simusage
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+build: echarts ## build bin/simusage
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+
+reproduce: build ## build the last commit again, elsewhere and with nothing cached, and compare the bytes (a minute)
+	@git diff --quiet HEAD || { echo "commit first: what is built again is the last commit"; exit 1; }
+	@elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; set -e; \
+	git clone -q . "$$elsewhere/source"; \
+	GOCACHE=$$elsewhere/cache $(MAKE) -s -C "$$elsewhere/source" build; \
+	cmp bin/simusage "$$elsewhere/source/bin/simusage"; echo "the same bytes"
+
+sbom: build ## write what bin/simusage is made of (CycloneDX), and the licences that go with it
+	go run ./cmd/sbom -version $(VERSION) bin/simusage
+
+report-check: postgres ## look at the report in a real browser: charts, filters, dark, phone, paper
+	@report/echarts/fetch.sh --strict
+	@rm -rf bin/pages && mkdir -p bin/pages
+	go run ./cmd/demo >/dev/null
+	go test -count=1 ./report -run "Names|Empty|Many" -pages "$(CURDIR)/bin/pages"
+	report/browser/check.sh bin/pictures bin/usage.html bin/pages/*.html
 
 lint: ## check format and code
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "run gofmt -w on:" $$bad; exit 1; }
@@ -43,6 +64,7 @@ alerts-check: ## hold the Prometheus alerts against their cases
 postgres: ## have a Postgres server for tests and demo, installed if need be
 	@load/pgtest/install.sh
 
+<<<<<<< HEAD
 image: ## build the container image; PLATFORM=linux/arm64 for another architecture
 	$$(docker info >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
 		$(if $(PLATFORM),--platform $(PLATFORM) --build-arg BUILDPLATFORM=linux/$$(go env GOARCH)) -t simusage:$(VERSION) .
@@ -50,9 +72,20 @@ image: ## build the container image; PLATFORM=linux/arm64 for another architectu
 image-check: postgres ## build the container image and run migrate and sync in it (minutes the first time)
 	@cmd/imagecheck/install.sh
 	go run ./cmd/imagecheck
+=======
+echarts: # what draws the report's charts; without it there are none, and it says so
+	@report/echarts/fetch.sh
+
+image: echarts ## build the container image
+	$(shell command -v docker >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) -t simusage:$(VERSION) .
+>>>>>>> main
 
 clean: ## remove what was built
 	rm -rf bin
 
+<<<<<<< HEAD
 .PHONY: help demo test soak bench bench-bi bi-check alerts-check build lint postgres image image-check clean
+=======
+.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image clean
+>>>>>>> main
 .DEFAULT_GOAL := help

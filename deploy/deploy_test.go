@@ -1,6 +1,9 @@
 // Package deploy holds the Kubernetes manifests against Kubernetes' own types and against each other. A field that is
 // misspelt or put one level too high is silently ignored by a lenient reader, and a deadline that comes before the
 // program's own kills every long run half-way; both look fine until the night they matter.
+//
+// Likewise the dashboard, the alerts and the sources of dbt: each of their queries is asked, as a reader, in a warehouse
+// that a sync has filled.
 package deploy
 
 import (

@@ -76,7 +76,7 @@ func TestPodsRun(t *testing.T) {
 			database := postgres.Database(t, pgtest.Template{})
 			n := &worker{t: t, program: simusage, secrets: t.TempDir(),
 				args: map[string]string{"--from": "--from=" + daysBefore(6).Format(time.DateOnly), "--to": "--to=" + daysBefore(2).Format(time.DateOnly)},
-				env: []string{"SIMUSAGE_BASE_URL=" + server.URL, "SIMUSAGE_SINCE=" + daysBefore(2).Format(time.DateOnly)}}
+				env:  []string{"SIMUSAGE_BASE_URL=" + server.URL, "SIMUSAGE_SINCE=" + daysBefore(2).Format(time.DateOnly)}}
 			if vendor == "kore" {
 				n.env = append(n.env, "SIMUSAGE_TOKEN_URL="+server.URL+fakeapi.TokenPath)
 			}

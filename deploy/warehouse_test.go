@@ -20,7 +20,7 @@ import (
 	"simusage/pipeline"
 )
 
-var postgres = pgtest.NewCluster(pgtest.FromEnv(os.Getenv))
+var postgres = pgtest.NewCluster(os.Getenv)
 
 func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 

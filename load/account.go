@@ -57,6 +57,9 @@ func (s *Store) Account(ctx context.Context, name, sid string, now time.Time) (A
 		return nil
 	})
 	if err != nil {
+		if name == "" {
+			return Account{}, fmt.Errorf("account without a name: %w", err)
+		}
 		return Account{}, fmt.Errorf("account %q: %w", name, err)
 	}
 	return a, nil

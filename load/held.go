@@ -108,18 +108,19 @@ func (s *Store) HeldBack(ctx context.Context, d Due) (n int, err error) {
 
 // HeldSlice is a slice that is held back, for status.
 type HeldSlice struct {
-	Account  string    `json:"account"`
-	Stream   string    `json:"stream"`
-	Window   time.Time `json:"window_start"`
-	Since    time.Time `json:"since"`
-	Rows     int64     `json:"rows"` // published
-	NowRows  int64     `json:"now_rows"`
-	NowBytes int64     `json:"now_bytes"`
-	Accepted bool      `json:"accepted"` // the next pass takes it over
+	Account  string    `json:"account" doc:"name of the account"`
+	Stream   string    `json:"stream" doc:"stream"`
+	Window   time.Time `json:"window_start" doc:"start of the slice"`
+	End      time.Time `json:"window_end" doc:"its end"`
+	Since    time.Time `json:"since" doc:"when the API began to say less"`
+	Rows     int64     `json:"rows" doc:"records that are published"`
+	NowRows  int64     `json:"now_rows" doc:"records that the API has now"`
+	NowBytes int64     `json:"now_bytes" doc:"their bytes"`
+	Accepted bool      `json:"accepted" doc:"whether the next pass takes it over, because of accept"`
 }
 
 func (s *Store) heldSlices(ctx context.Context) ([]HeldSlice, error) {
-	rows, err := s.pool.Query(ctx, `SELECT account.name, stream.name, slice.window_start, slice.held_at, slice.row_count, slice.held_rows, slice.held_bytes, slice.accepted
+	rows, err := s.pool.Query(ctx, `SELECT account.name, stream.name, slice.window_start, slice.window_end, slice.held_at, slice.row_count, slice.held_rows, slice.held_bytes, slice.accepted
 		FROM simusage.slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
 		WHERE slice.held_at IS NOT NULL ORDER BY slice.window_start DESC, stream.id LIMIT 100`)
 	if err != nil {

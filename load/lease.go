@@ -182,6 +182,9 @@ func (w *Walk) Fail(ctx context.Context, why error) error {
 	return w.s.driftOf(ctx, w.Stream.Account, why)
 }
 
+// Walking is how many slices this process walks now.
+func (s *Store) Walking() int { return len(s.held.all()) }
+
 // heldSet is the slices that this process walks now. A slice that could not be given back (the database was gone) is not
 // among them, and its lease runs out.
 type heldSet struct {

@@ -2,12 +2,9 @@ package load
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 
@@ -20,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"simusage/migrations"
-	"simusage/sql"
 )
 
 // ErrSchema says that the database's schema is not the one of this program.
@@ -92,17 +88,23 @@ func latest() int {
 	names, _ := fs.Glob(migrations.Files, "*.up.sql")
 	newest := 0
 	for _, name := range names {
-		number, _, _ := strings.Cut(name, "_")
-		if n, err := strconv.Atoi(number); err == nil {
-			newest = max(newest, n)
-		}
+		newest = max(newest, number(name))
 	}
 	return newest
 }
 
+// number is the version that a migration leads to, by its file's name.
+func number(file string) int {
+	digits, _, _ := strings.Cut(file, "_")
+	n, _ := strconv.Atoi(digits) // golang-migrate reads the same names, and refuses others
+	return n
+}
+
 // Migrate brings the database at url to the program's schema: the migrations, then the views and rights as a whole. It
-// is safe to run again, and by several processes at once: they take turns.
-func Migrate(ctx context.Context, url string) (Schema, error) {
+// is safe to run again, and by several processes at once: they take turns. Where views of somebody else are in the way, it
+// changes nothing.
+func Migrate(ctx context.Context, url string) (_ Schema, err error) {
+	defer func() { err = forbidden(err) }()
 	cfg, err := ParseURL(url)
 	if err != nil {
 		return Schema{}, err
@@ -134,6 +136,9 @@ func Migrate(ctx context.Context, url string) (Schema, error) {
 		return before, fmt.Errorf("migrate: %w", err)
 	}
 	if before.Version < before.Latest {
+		if err := rehearse(ctx, conn, before.Version); err != nil {
+			return before, err
+		}
 		if err := up(ctx, cfg.ConnConfig); err != nil {
 			return before, err
 		}
@@ -147,6 +152,19 @@ func Migrate(ctx context.Context, url string) (Schema, error) {
 		return before, err
 	}
 	return readSchema(ctx, conn)
+}
+
+// forbidden makes what a role has no right to a matter of configuration.
+func forbidden(err error) error {
+	var pg *pgconn.PgError
+	cause := err
+	if refused := (database.Error{}); errors.As(err, &refused) {
+		cause = refused.OrigErr
+	}
+	if !errors.As(cause, &pg) || pg.Code != "42501" {
+		return err
+	}
+	return fmt.Errorf("%w: this role may not change it: %s; migrate as the owner of the database, who may also GRANT CREATE ON DATABASE to this role", ErrSchema, pg.Message)
 }
 
 // up runs the migrations that are missing. golang-migrate holds a session lock meanwhile, hence MIGRATE_DATABASE_URL for
@@ -203,98 +221,4 @@ func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
 		return nil, err
 	}
 	return migrate.NewWithInstance("iofs", files, "pgx5", into)
-}
-
-// viewFile is one file of package sql.
-type viewFile struct{ name, text string }
-
-// viewFiles are the views in the order of their installation, with the rights at the end, and the digest of it all.
-func viewFiles() ([]viewFile, string, error) {
-	hash := sha256.New()
-	var files []viewFile
-	for _, pattern := range []string{"base/*.sql", "views/*.sql", "rights.sql"} {
-		names, err := fs.Glob(sql.Files, pattern)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, name := range names {
-			text, err := fs.ReadFile(sql.Files, name)
-			if err != nil {
-				return nil, "", err
-			}
-			fmt.Fprintf(hash, "%s\n%s\n", name, text)
-			files = append(files, viewFile{name, string(text)})
-		}
-	}
-	return files, hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// installViews installs the views as a whole, in one transaction. A view is replaced in place where Postgres allows that
-// (it only gained columns at its end), so that other people's views on top of it go on working. Where it does not, all of
-// ours are dropped and made again, never with CASCADE: somebody's view on top stops that, and nothing is changed.
-func installViews(ctx context.Context, conn *pgx.Conn) error {
-	files, digest, err := viewFiles()
-	if err != nil {
-		return err
-	}
-	err = runViews(ctx, conn, files, digest, false)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42P16" { // invalid_table_definition: not the same columns
-		err = runViews(ctx, conn, files, digest, true)
-	}
-	if errors.As(err, &pg) && pg.Code == "2BP01" { // dependent_objects_still_exist
-		return fmt.Errorf("%w: views of your own stand on ours and must be dropped before the upgrade and made again after it; nothing was changed. Postgres says: %s %s",
-			ErrSchema, pg.Message, strings.ReplaceAll(pg.Detail, "\n", "; "))
-	}
-	if err != nil {
-		return fmt.Errorf("install the views: %w", err)
-	}
-	return nil
-}
-
-func installRights(ctx context.Context, conn *pgx.Conn) error {
-	rights, err := fs.ReadFile(sql.Files, "rights.sql")
-	if err == nil {
-		_, err = conn.Exec(ctx, string(rights), pgx.QueryExecModeSimpleProtocol)
-	}
-	if err != nil {
-		return fmt.Errorf("install the rights: %w", err)
-	}
-	return nil
-}
-
-func runViews(ctx context.Context, conn *pgx.Conn, files []viewFile, digest string, drop bool) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.views'))`); err != nil {
-			return err
-		}
-		if drop {
-			if err := dropViews(ctx, tx, files); err != nil {
-				return err
-			}
-		}
-		for _, f := range files {
-			if _, err := tx.Exec(ctx, f.text, pgx.QueryExecModeSimpleProtocol); err != nil {
-				return fmt.Errorf("%s: %w", f.name, err)
-			}
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO simusage.view_install (digest, installed_at) VALUES ($1, now())
-			ON CONFLICT (only_one) DO UPDATE SET digest = excluded.digest, installed_at = excluded.installed_at`, digest)
-		return err
-	})
-}
-
-// dropViews drops our views, those of readers first, because they stand on the others.
-func dropViews(ctx context.Context, tx pgx.Tx, files []viewFile) error {
-	for i := len(files) - 1; i >= 0; i-- {
-		schema := map[string]string{"base": "simusage", "views": "usage"}[path.Dir(files[i].name)]
-		if schema == "" {
-			continue
-		}
-		view := pgx.Identifier{schema, strings.TrimSuffix(path.Base(files[i].name), ".sql")}
-		if _, err := tx.Exec(ctx, `DROP VIEW IF EXISTS `+view.Sanitize()); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -164,34 +164,6 @@ func TestMigrateStopsWhereItMust(t *testing.T) {
 	}
 }
 
-// A view that somebody built on ours survives an installation, and when ours must be made anew it stops that, said in one
-// line, with nothing changed.
-func TestMigrateKeepsViewsOfOthers(t *testing.T) {
-	t.Parallel()
-	h := newWarehouse(t)
-	h.load(h.feed("hour/sim")[0], "2026-03-10", false, "00 a - 1 1")
-	h.exec(`CREATE VIEW public.mine AS SELECT day, data_total FROM usage.sim_daily`)
-	MustMigrate(t, h.url)
-	equal(t, "my view", h.rows(`SELECT * FROM public.mine`), "2026-03-10 2")
-
-	// An older program's view, with another column in the second place.
-	h.exec(`DROP VIEW public.mine; DROP VIEW usage.sim_daily;
-		CREATE VIEW usage.sim_daily AS SELECT account_sid, period_start AS day, sim_sid, data_total FROM simusage.usage_day WHERE family = 'sim';
-		CREATE VIEW public.mine AS SELECT day, data_total FROM usage.sim_daily;
-		UPDATE simusage.view_install SET digest = 'older'`)
-	before := MustSchema(t, h.conn)
-	_, err := Migrate(t.Context(), h.url)
-	if !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), "view mine depends on view usage.sim_daily") || strings.Contains(err.Error(), "\n") ||
-		!strings.Contains(err.Error(), "nothing was changed") {
-		t.Errorf("migrate under somebody's view: %v", err)
-	}
-	equal(t, "schema", MustSchema(t, h.conn), before...)
-	equal(t, "my view", h.rows(`SELECT * FROM public.mine`), "2026-03-10 2")
-	h.exec(`DROP VIEW public.mine`)
-	MustMigrate(t, h.url)
-	equal(t, "the new view", h.rows(`SELECT sim_sid, data_total FROM usage.sim_daily`), "a 2")
-}
-
 // Readers may read every view of schema usage and nothing of the machine room. Everything that they see is explained.
 func TestReadersRights(t *testing.T) {
 	t.Parallel()
@@ -226,7 +198,7 @@ func TestReadersRights(t *testing.T) {
 // the role of readers later.
 func TestMigrateAsOwnerOfTheDatabase(t *testing.T) {
 	t.Parallel()
-	server := pgtest.MustStart(t, pgtest.Options{})
+	server := postgres.MustStart(t, pgtest.Options{})
 	admin := MustConnect(t, server.URL("postgres"))
 	for _, statement := range []string{`CREATE ROLE warehouse LOGIN`, `CREATE DATABASE warehouse OWNER warehouse`} {
 		if _, err := admin.Exec(t.Context(), statement); err != nil {

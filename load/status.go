@@ -8,92 +8,108 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Status is the state of the warehouse, for people and, as JSON, for machines.
+// Status is the state of the warehouse, for people and, as JSON, for machines. What each field means stands in its tag, for
+// the documentation of the JSON.
 type Status struct {
-	Accounts []AccountStatus `json:"accounts"`
-	Streams  []StreamStatus  `json:"streams"`
-	Failures []Failure       `json:"failures"`
-	Held     []HeldSlice     `json:"held"`
-	LastRun  *LastRun        `json:"last_run"`
-	Rejected int64           `json:"rejected"` // records set aside
-	// RejectedByReason is the same number, taken apart.
-	RejectedByReason map[string]int64 `json:"rejected_by_reason"`
-	Drift            []DriftStatus    `json:"drift"`
+	Accounts         []AccountStatus  `json:"accounts" doc:"each account"`
+	Streams          []StreamStatus   `json:"streams" doc:"each stream of each account: its row of usage.freshness, with its proof"`
+	Failed           int64            `json:"failed" doc:"slices that could not be finished"`
+	Failures         []Failure        `json:"failures" doc:"the newest 20 of these"`
+	HeldBack         int64            `json:"held_back" doc:"slices that are held back, because the API says much less than before"`
+	Held             []HeldSlice      `json:"held" doc:"the newest 100 of these"`
+	LastRun          *LastRun         `json:"last_run" doc:"the newest sync or backfill; null before the first"`
+	Rejected         int64            `json:"rejected" doc:"records that were set aside, not understood"`
+	RejectedByReason map[string]int64 `json:"rejected_by_reason" doc:"the same number, taken apart: reason, records"`
+	Drift            []DriftStatus    `json:"drift" doc:"fields of the API's answers that are new or missing"`
 }
 
 // AccountStatus is what is known of an account beside its streams.
 type AccountStatus struct {
-	Account    string     `json:"account"`
-	AccountSID *string    `json:"account_sid"`
-	NamesAt    *time.Time `json:"names_at"` // when the names were read last
+	Account    string     `json:"account" doc:"name in the configuration; empty when there is just one"`
+	AccountSID *string    `json:"account_sid" doc:"SID, AC…; null until it is known"`
+	NamesAt    *time.Time `json:"names_at" doc:"when the names of SIMs, fleets and networks were read last; null for never"`
 }
 
 // DriftStatus is a field of the API's answers that is new or missing.
 type DriftStatus struct {
-	Account     string    `json:"account"`
-	Resource    string    `json:"resource"`
-	Field       string    `json:"field"`
-	Kind        string    `json:"kind"`
-	FirstSeenAt time.Time `json:"first_seen_at"`
-	LastSeenAt  time.Time `json:"last_seen_at"`
+	Account     string    `json:"account" doc:"name of the account"`
+	Resource    string    `json:"resource" doc:"the list that the answer belongs to"`
+	Field       string    `json:"field" doc:"the field"`
+	Kind        string    `json:"kind" doc:"new or missing"`
+	FirstSeenAt time.Time `json:"first_seen_at" doc:"when it was noticed first"`
+	LastSeenAt  time.Time `json:"last_seen_at" doc:"and last"`
 }
 
 // StreamStatus is one stream's row of usage.freshness, with its proof.
 type StreamStatus struct {
-	Account       string     `json:"account"`
-	AccountSID    *string    `json:"account_sid"`
-	Stream        string     `json:"stream"`
-	CompleteUntil *time.Time `json:"complete_until"`
-	SettledUntil  *time.Time `json:"settled_until"`
-	NewestPeriod  *time.Time `json:"newest_period"`
-	Holes         int64      `json:"holes"`
-	OldestHole    *time.Time `json:"oldest_hole"`
-	DaysUntilWall *int       `json:"days_until_wall"`
-	LastSuccessAt *time.Time `json:"last_success_at"`
-	Walking       int64      `json:"walking"`      // slices that a process holds now
-	Reconciled    int64      `json:"reconciled"`   // slices that agree with the total
-	Unreconciled  int64      `json:"unreconciled"` // slices that do not
+	Account           string     `json:"account" doc:"name of the account"`
+	AccountSID        *string    `json:"account_sid" doc:"SID of the account"`
+	Stream            string     `json:"stream" doc:"granularity/group[@fan-out][:filter=value]"`
+	Read              bool       `json:"read" doc:"whether views read it until further notice; false before it takes over, and after another has"`
+	CompleteUntil     *time.Time `json:"complete_until" doc:"before this time every slice is there"`
+	SettledUntil      *time.Time `json:"settled_until" doc:"before this time every slice is there and final"`
+	NewestPeriod      *time.Time `json:"newest_period" doc:"start of the newest hour, day or month that has usage"`
+	Holes             int64      `json:"holes" doc:"slices that were never loaded"`
+	OldestHole        *time.Time `json:"oldest_hole" doc:"start of the oldest of these"`
+	HolesUntil        *time.Time `json:"holes_until" doc:"end of the newest of these"`
+	DaysUntilWall     *int       `json:"days_until_wall" doc:"days until the API forgets the oldest hole; negative when it has"`
+	LastSuccessAt     *time.Time `json:"last_success_at" doc:"when a slice was loaded last"`
+	Walking           int64      `json:"walking" doc:"slices that a process is loading now"`
+	Reconciled        int64      `json:"reconciled" doc:"slices that agree with the total"`
+	Unreconciled      int64      `json:"unreconciled" doc:"slices that do not"`
+	UnreconciledFrom  *time.Time `json:"unreconciled_from" doc:"start of the oldest of these"`
+	UnreconciledUntil *time.Time `json:"unreconciled_until" doc:"end of the newest of these"`
+	Unattributed      int64      `json:"unattributed" doc:"of these, slices that lack what only the total has; views show that without SIM and country"`
 }
 
 // Failure is a slice that could not be finished.
 type Failure struct {
-	Account string    `json:"account"`
-	Stream  string    `json:"stream"`
-	Window  time.Time `json:"window_start"`
-	Times   int       `json:"times"`
-	At      time.Time `json:"at"`
-	Error   string    `json:"error"`
+	Account string    `json:"account" doc:"name of the account"`
+	Stream  string    `json:"stream" doc:"stream"`
+	Window  time.Time `json:"window_start" doc:"start of the slice"`
+	End     time.Time `json:"window_end" doc:"its end"`
+	Times   int       `json:"times" doc:"how often it failed since it last succeeded"`
+	At      time.Time `json:"at" doc:"when it failed last"`
+	Error   string    `json:"error" doc:"why"`
 }
 
 // LastRun is the newest run.
 type LastRun struct {
-	ID         int64      `json:"run"`
-	Command    string     `json:"command"`
-	StartedAt  time.Time  `json:"started_at"`
-	FinishedAt *time.Time `json:"finished_at"`
-	Outcome    string     `json:"outcome"`
-	Error      *string    `json:"error"`
+	ID         int64      `json:"run" doc:"its number"`
+	Command    string     `json:"command" doc:"sync or backfill"`
+	StartedAt  time.Time  `json:"started_at" doc:"when it began"`
+	FinishedAt *time.Time `json:"finished_at" doc:"when it ended; null while it runs, and when it was killed"`
+	Outcome    string     `json:"outcome" doc:"done, partly, failed, stopped, refused, running or killed"`
+	Error      *string    `json:"error" doc:"what went wrong; null for nothing"`
 }
+
+// streamsSQL reads the streams in the order of StreamStatus.
+const streamsSQL = `SELECT f.account, f.account_sid, f.stream, coalesce(o.read, false), f.complete_until, f.settled_until, f.newest_period,
+		f.holes, f.oldest_hole, o.holes_until, f.days_until_wall, f.last_success_at, coalesce(o.walking, 0),
+		coalesce(r.yes, 0), coalesce(r.no, 0), r.first, r.until, coalesce(r.unattributed, 0)
+	FROM usage.freshness f
+	LEFT JOIN (SELECT account.name AS account, stream.name AS stream, max(slice.window_end) FILTER (WHERE slice.published_at IS NULL) AS holes_until,
+			count(*) FILTER (WHERE slice.lease_expires_at > clock_timestamp()) AS walking,
+			EXISTS (SELECT FROM simusage.feed WHERE feed.stream_id = stream.id AND valid_to = 'infinity') AS read
+		FROM simusage.slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
+		GROUP BY account.name, stream.id) o USING (account, stream)
+	LEFT JOIN (SELECT account, stream, count(*) FILTER (WHERE reconciled) AS yes, count(*) FILTER (WHERE NOT reconciled) AS no,
+			min(window_start) FILTER (WHERE NOT reconciled) AS first, max(window_end) FILTER (WHERE NOT reconciled) AS until,
+			count(*) FILTER (WHERE NOT reconciled AND unattributed = -difference) AS unattributed
+		FROM usage.reconciliation GROUP BY 1, 2) r USING (account, stream)
+	ORDER BY f.account, f.stream`
 
 // Status reads the state of the warehouse. It changes nothing.
 func (s *Store) Status(ctx context.Context) (Status, error) {
 	var st Status
-	rows, err := s.pool.Query(ctx, `SELECT f.account, f.account_sid, f.stream, f.complete_until, f.settled_until, f.newest_period, f.holes, f.oldest_hole,
-			f.days_until_wall, f.last_success_at, coalesce(w.n, 0), coalesce(r.yes, 0), coalesce(r.no, 0)
-		FROM usage.freshness f
-		LEFT JOIN (SELECT account.name AS account, stream.name AS stream, count(*) AS n
-			FROM simusage.slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
-			WHERE lease_expires_at > clock_timestamp() GROUP BY 1, 2) w USING (account, stream)
-		LEFT JOIN (SELECT account, stream, count(*) FILTER (WHERE reconciled) AS yes, count(*) FILTER (WHERE NOT reconciled) AS no
-			FROM usage.reconciliation GROUP BY 1, 2) r USING (account, stream)
-		ORDER BY f.account, f.stream`)
+	rows, err := s.pool.Query(ctx, streamsSQL)
 	if err == nil {
 		st.Streams, err = pgx.CollectRows(rows, pgx.RowToStructByPos[StreamStatus])
 	}
 	if err != nil {
 		return st, fmt.Errorf("read the freshness: %w", err)
 	}
-	rows, err = s.pool.Query(ctx, `SELECT account.name, stream.name, slice.window_start, slice.failures, slice.failed_at, slice.last_error
+	rows, err = s.pool.Query(ctx, `SELECT account.name, stream.name, slice.window_start, slice.window_end, slice.failures, slice.failed_at, slice.last_error
 		FROM simusage.slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
 		WHERE slice.failures > 0 ORDER BY slice.failed_at DESC LIMIT 20`)
 	if err == nil {
@@ -101,6 +117,11 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	}
 	if err != nil {
 		return st, fmt.Errorf("read the failures: %w", err)
+	}
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE failures > 0), count(*) FILTER (WHERE held_at IS NOT NULL) FROM simusage.slice`).
+		Scan(&st.Failed, &st.HeldBack)
+	if err != nil {
+		return st, fmt.Errorf("count the failures: %w", err)
 	}
 	if st.Held, err = s.heldSlices(ctx); err != nil {
 		return st, err

@@ -73,7 +73,7 @@ type Options struct {
 }
 
 // ErrDatabaseURL says that DATABASE_URL cannot be read: a matter of configuration, not of the network.
-var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database")
+var ErrDatabaseURL = errors.New("not a Postgres address: want postgres://user:password@host:5432/database, with @ as %40, / as %2F, ? as %3F and # as %23 in the password")
 
 // Open connects to the warehouse at url. It tries for a while, so that a database that is just starting is no error.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
@@ -119,7 +119,8 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 		return nil, ErrDatabaseURL
 	}
 	cfg, err := pgxpool.ParseConfig(url)
-	if err != nil {
+	// An @ there is of a password that is not escaped, and would be shown.
+	if err != nil || strings.LastIndex(cfg.ConnConfig.Host, "@") > 0 || strings.Contains(cfg.ConnConfig.Database, "@") {
 		return nil, ErrDatabaseURL
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
@@ -170,10 +171,16 @@ func refused(err error) bool {
 func plain(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		if refused(err) {
-			return fmt.Errorf("%w: %s", ErrRefused, pg.Message)
+		switch {
+		case strings.HasPrefix(pg.Code, "3D"):
+			return fmt.Errorf("%w: %s; make it first, or correct the address", ErrRefused, pg.Message)
+		case refused(err):
+			return fmt.Errorf("%w: %s; check user and password of the address", ErrRefused, pg.Message)
 		}
 		return errors.New(pg.Message)
+	}
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+		return fmt.Errorf("look up the host %q: %s", dns.Name, dns.Err)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	postgres = pgtest.NewCluster(pgtest.FromEnv(os.Getenv))
+	postgres = pgtest.NewCluster(os.Getenv)
 	update   = flag.Bool("update", false, "rewrite the listings in testdata")
 )
 
@@ -52,7 +52,7 @@ func newWarehouse(tb testing.TB) *warehouse {
 // newServerWarehouse is a warehouse on a server of its own, to kill it or to measure it.
 func newServerWarehouse(tb testing.TB, opts pgtest.Options) (*warehouse, *pgtest.Server) {
 	tb.Helper()
-	server := pgtest.MustStart(tb, opts)
+	server := postgres.MustStart(tb, opts)
 	if err := server.CreateDatabase(tb.Context(), "warehouse", ""); err != nil {
 		tb.Fatal(err)
 	}

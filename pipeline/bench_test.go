@@ -21,7 +21,7 @@ import (
 	"simusage/load/pgtest"
 )
 
-var postgres = pgtest.NewCluster(pgtest.FromEnv(os.Getenv))
+var postgres = pgtest.NewCluster(os.Getenv)
 
 func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 

@@ -19,7 +19,7 @@ import (
 // ownServer gives the bench a Postgres of its own, to break it.
 func (b *bench) ownServer() *pgtest.Server {
 	b.t.Helper()
-	server := pgtest.MustStart(b.t, pgtest.Options{})
+	server := postgres.MustStart(b.t, pgtest.Options{})
 	if err := server.CreateDatabase(b.t.Context(), "warehouse", ""); err != nil {
 		b.t.Fatal(err)
 	}

@@ -37,6 +37,9 @@ type Job struct {
 	// ICCID says whether to store the ICCIDs of SIMs, which are personal data.
 	ICCID bool
 	Log   *slog.Logger
+	// Watch, when set, is called by each run that finds something due, with a function that looks how far the run is: it may
+	// be called from any goroutine, until the run ends. It asks Postgres, so whoever calls it should do so once a second or less.
+	Watch func(look func(context.Context) (Progress, error))
 }
 
 // Account is one set of credentials and what is asked with them.
@@ -70,6 +73,9 @@ func (s Since) since(a load.Account, now time.Time) time.Time {
 	}
 	return at.UTC().Truncate(24 * time.Hour)
 }
+
+// About is from when on sync keeps complete, as far as that can be told without an account.
+func (s Since) About(now time.Time) time.Time { return s.since(load.Account{Created: now}, now) }
 
 // Range is what a backfill covers.
 type Range struct {

@@ -21,12 +21,13 @@ type run struct {
 
 	accounts []account
 
-	mu      sync.Mutex
-	want    load.Due      // what is to be not due at the end
-	due     load.Due      // what is still tried: less when an account or a stream turns out to be closed
-	failed  []int64       // slices that this run does not try again
-	tries   map[int64]int // slices that were lost with the connection, and how often
-	summary Summary
+	mu       sync.Mutex
+	want     load.Due      // what is to be not due at the end
+	due      load.Due      // what is still tried: less when an account or a stream turns out to be closed
+	failed   []int64       // slices that this run does not try again
+	tries    map[int64]int // slices that were lost with the connection, and how often
+	expected int           // slices that were found to be due
+	summary  Summary
 }
 
 // run walks every due slice of the range (an empty range is sync's) and tells how it went. The error is nil when the
@@ -241,24 +242,29 @@ func (r *run) count(f func(*Summary)) {
 	f(&r.summary)
 }
 
-// conclude counts what is left and names the outcome.
-func (r *run) conclude(ctx context.Context, err error) {
-	s := &r.summary
+// asked is what the clients have done since the run began.
+func (r *run) asked() (sum extract.Stats) {
+	sum.Statuses = make(map[int]int64)
 	for id, c := range r.clients {
 		stats, before := c.Stats(), r.before[id]
-		s.Requests += stats.Requests - before.Requests
-		s.Retries += stats.Retries - before.Retries
-		s.Throttled += stats.Throttled - before.Throttled
-		s.Waited += stats.Waited - before.Waited
+		sum.Requests += stats.Requests - before.Requests
+		sum.Retries += stats.Retries - before.Retries
+		sum.Throttled += stats.Throttled - before.Throttled
+		sum.Waited += stats.Waited - before.Waited
 		for status, n := range stats.Statuses {
 			if n -= before.Statuses[status]; n > 0 {
-				if s.Statuses == nil {
-					s.Statuses = make(map[int]int64)
-				}
-				s.Statuses[status] += n
+				sum.Statuses[status] += n
 			}
 		}
 	}
+	return sum
+}
+
+// conclude counts what is left and names the outcome.
+func (r *run) conclude(ctx context.Context, err error) {
+	s := &r.summary
+	asked := r.asked()
+	s.Requests, s.Retries, s.Throttled, s.Waited, s.Statuses = asked.Requests, asked.Retries, asked.Throttled, asked.Waited, asked.Statuses
 	count, cancel := inOrder(ctx)
 	defer cancel()
 	if free, held, _, counted := r.Store.Left(count, r.want, nil); counted == nil {

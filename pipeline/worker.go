@@ -18,8 +18,12 @@ import (
 // walkAll lets the workers walk whatever is due. Mostly nothing is: a run an hour meets what the last one left.
 func (r *run) walkAll(ctx context.Context, now time.Time) error {
 	due, skip := r.todo()
-	if free, held, _, err := r.Store.Left(ctx, due, skip); err == nil && free+held == 0 {
+	free, held, _, err := r.Store.Left(ctx, due, skip)
+	if err == nil && free+held == 0 {
 		return nil
+	}
+	if err == nil {
+		r.expect(free + held)
 	}
 	workers, ctx := errgroup.WithContext(ctx)
 	for range max(r.Concurrency, 1) {

@@ -64,10 +64,11 @@ func TestDemo(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^[0-9]{5,} rows of 12 views compared: all equal\.$`,
 		`10 % of all answers are made to fail`,
-		`(?m)^ +hour/country +1[45] +1[45] +0$`,
-		`(?m)^ +hour/sim@country +1[45] +1[45] +0$`,
+		`(?m)^ +hour/country +3[56] +3[56] +0$`,
+		`(?m)^ +hour/sim@country +3[56] +3[56] +0$`,
 		`(?m)^    PGOPTIONS='-c role=usage_reader .*' psql 'postgres://`,
 		`(?m)^    export DATABASE_URL='postgres://`,
+		`(?m)^Open it in a browser: file:///.+/bin/usage\.html$`,
 		`Stopped, and everything is cleaned up\.`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	days     = 14
+	days     = 35
 	sims     = 60
 	flaky    = 0.1 // the share of all answers that fail
 	seed     = 12  // with it, the share comes true early on

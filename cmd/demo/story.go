@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +45,10 @@ func (s *stage) play(ctx context.Context, out screen) error {
 	if err := s.prove(ctx, out, reader); err != nil {
 		return err
 	}
-	out.say("It took %.0f seconds, without the build.", time.Since(began).Seconds())
+	if err := s.draw(ctx, out); err != nil {
+		return err
+	}
+	out.say("\nIt took %.0f seconds, without the build.", time.Since(began).Seconds())
 	return nil
 }
 
@@ -89,6 +94,26 @@ func (s *stage) letBillingArrive(ctx context.Context, out screen, reader *pgx.Co
 		rows[i] = []string{m[0], m[1], after[i][1]}
 	}
 	out.table("What the second sync changed", []string{"", "before", "after"}, rows)
+	return nil
+}
+
+// picturePath is where the report is written: a folder that is for what was built.
+const picturePath = "bin/usage.html"
+
+// draw makes the report, with the rights of a BI tool. It stays when everything else is cleared away.
+func (s *stage) draw(ctx context.Context, out screen) error {
+	out.step("Draw it", "One HTML file that needs no network, made by the same role.")
+	if err := os.MkdirAll(filepath.Dir(picturePath), 0o755); err != nil {
+		return err
+	}
+	if err := s.show(ctx, out, []string{"PGOPTIONS=--role=usage_reader"}, "report", "--out", picturePath); err != nil {
+		return err
+	}
+	path, err := filepath.Abs(picturePath)
+	if err != nil {
+		return err
+	}
+	out.say("Open it in a browser: file://%s", path)
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,8 +39,9 @@ func openStage(ctx context.Context, dir string, img image) (*stage, error) {
 	s := &stage{now: now, since: now.AddDate(0, 0, -days).Truncate(24 * time.Hour)}
 	s.world = fakeapi.NewWorld(fakeapi.WorldConfig{Seed: 3, Start: s.since, End: now.Truncate(time.Hour)})
 	s.gate.api = fakeapi.New(s.world, fakeapi.Options{Clock: func() time.Time { return now }, AuthToken: password})
-	s.https = httptest.NewTLSServer(&s.gate)
-	s.https.Config.ErrorLog = nil
+	s.https = httptest.NewUnstartedServer(&s.gate)
+	s.https.Config.ErrorLog = log.New(io.Discard, "", 0) // one client is meant to distrust it
+	s.https.StartTLS()
 	opts := pgtest.FromEnv(os.Getenv)
 	opts.Keep = false
 	var err error

@@ -31,7 +31,7 @@ func (p *program) accounts(s *source, e environment, c config) ([]account, error
 		if !valid.MatchString(name) {
 			return nil, misusef("SIMUSAGE_ACCOUNTS: %q is no name: letters, digits, - and _, beginning with a letter", name)
 		}
-		prefix := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_"
+		prefix := prefix(name)
 		if err := s.unread(prefix); err != nil {
 			return nil, err
 		}
@@ -52,6 +52,11 @@ func (p *program) accounts(s *source, e environment, c config) ([]account, error
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// prefix is what the variables of an account begin with.
+func prefix(account string) string {
+	return strings.ToUpper(strings.ReplaceAll(account, "-", "_")) + "_"
 }
 
 // unread refuses what is set for one account and counts for all of them only: it would be without effect.

@@ -20,7 +20,7 @@ func (p *program) backfillCommand() *cobra.Command {
 		Long: "backfill makes every slice of a range not due. Slices are whole UTC days (or months, for daily streams), so the range is\n" +
 			"widened to them. What is complete and settled stays as it is; --again reads it once more, and what has changed is noted\n" +
 			"in usage.restatements. The pods of one Job share the range; give all of them the same --again=TIME, for without it each\n" +
-			"takes the time of its own beginning and reads again what another has just read.",
+			"takes the time of its own beginning and reads again what another has just read." + runCodes,
 		Example: "  simusage backfill --from 2026-01-01 --to 2026-02-01\n" +
 			"  simusage backfill --from 2026-01-01 --to 2026-02-01 --stream hour/sim@country --again=2026-03-01T12:00:00Z",
 		Args: noArguments,
@@ -30,7 +30,9 @@ func (p *program) backfillCommand() *cobra.Command {
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, span, func(ctx context.Context, j task) error {
+			end := p.watch(ctx, j.Job, cmd.Name())
 			summary, _ := j.Backfill(ctx, start(cmd), j.want) // the summary holds the error
+			end()
 			p.pushed(ctx, j.Store, j.config)
 			return p.told(summary)
 		})

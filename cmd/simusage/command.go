@@ -22,22 +22,34 @@ func (p *program) command() *cobra.Command {
 			"3 partly done, the rest is due again; 5 verify found a difference; 75 stopped by signal or deadline, progress kept.\n\n" + variablesHelp(),
 		Example: "  simusage migrate\n  simusage sync\n  simusage status",
 		Args:    cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misusef("unknown command %q; see simusage --help", args[0])
+				meant := ""
+				if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+					meant = "; did you mean " + strings.Join(similar, " or ") + "?"
+				}
+				return misusef("unknown command %q%s; see simusage --help", args[0], meant)
 			}
 			return misusef("a command is missing; see simusage --help")
 		},
+		SuggestionsMinimumDistance: 2,
+
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misusef("%w; see %s --help", err, cmd.CommandPath())
-	})
-	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(),
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(flagMisuse)
+	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(), p.reportCommand(),
 		p.namesCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
+	p.completions(root)
 	return root
 }
+
+// runCodes is what the exit codes of a run mean.
+const runCodes = "\n\nExit codes: 0 nothing is due any more; 1 failed, nothing was done: run it again later; 2 refused: mend what the message\n" +
+	"names; 3 partly done: run it again, status says what failed; 75 stopped by a signal or --max-duration: run it again, it\n" +
+	"goes on there."
 
 // noArguments refuses arguments: everything is given by flags.
 func noArguments(cmd *cobra.Command, args []string) error {
@@ -47,7 +59,28 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if again := cmd.Flags().Lookup("again"); again != nil && again.Changed && again.Value.String() == again.NoOptDefVal {
 		return misusef("argument %q: the time of --again goes behind an equals sign, --again=%[1]s", args[0])
 	}
-	return misusef("argument %q is not expected; see %s --help", args[0], cmd.CommandPath())
+	return misusef("argument %q is not expected, everything is given by flags; see %s --help", args[0], cmd.CommandPath())
+}
+
+// flagMisuse says what is wrong with a flag, and which commands have one that this one has not.
+func flagMisuse(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &invalid): // all but those of yes and no are looked at later
+		return misusef("--%s %q: want true or false, or nothing for true", invalid.GetFlag().Name, invalid.GetValue())
+	case errors.As(err, &unknown):
+		var others []string
+		for _, other := range cmd.Root().Commands() {
+			if other.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+				others = append(others, other.Name())
+			}
+		}
+		if len(others) > 0 {
+			return misusef("%w, which is for %s; see %s --help", err, strings.Join(others, ", "), cmd.CommandPath())
+		}
+	}
+	return misusef("%w; see %s --help", err, cmd.CommandPath())
 }
 
 // runFlags adds the flags of everything that runs slices.

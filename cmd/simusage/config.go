@@ -5,12 +5,9 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"simusage/load"
 	"simusage/pipeline"
@@ -77,7 +74,7 @@ func (p *program) config(s *source) (config, error) {
 // database checks the address of a database, which is never shown: there is a password in it.
 func (s *source) database(name, url string) (string, error) {
 	if url == "" {
-		return "", misusef("%s is missing: want postgres://user:password@host:5432/database", name)
+		return "", misusef("%[1]s is missing: want postgres://user:password@host:5432/database; set it, or %[1]s_FILE to a file that holds it", name)
 	}
 	if _, err := load.ParseURL(url); err != nil {
 		return "", misusef("%s: %w", s.label("", name), err)
@@ -157,17 +154,18 @@ func (s *source) since(value string, now time.Time) (pipeline.Since, error) {
 
 // logger writes text to a terminal and JSON to anything else.
 func (p *program) logger(e environment) (*slog.Logger, error) {
-	var level slog.Level
+	p.levelGiven = e.Log != ""
 	switch strings.ToLower(e.Log) {
+	case "":
 	case "debug", "info", "warn", "error":
-		if err := level.UnmarshalText([]byte(e.Log)); err != nil {
+		if err := p.level.UnmarshalText([]byte(e.Log)); err != nil {
 			return nil, fmt.Errorf("read the level of the log: %w", err)
 		}
 	default:
 		return nil, misusef("SIMUSAGE_LOG %q: want debug, info, warn or error", e.Log)
 	}
-	options := &slog.HandlerOptions{Level: level}
-	if file, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	options := &slog.HandlerOptions{Level: &p.level}
+	if terminal(p.stderr) {
 		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
 	}
 	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {

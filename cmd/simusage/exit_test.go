@@ -38,6 +38,7 @@ func TestExit1WhenNobodyAnswers(t *testing.T) {
 	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 1}, fakeapi.Options{})
 	port := closedPort(t)
 	b.with(env{"SIMUSAGE_BASE_URL": "http://" + port}).must(1, "sync").says(t, "unreachable")
+	b.with(env{"DATABASE_URL": "postgres://u:geheim@nowhere.invalid/usage"}).must(1, "status").says(t, `connect to Postgres at nowhere.invalid:5432/usage: look up the host "nowhere.invalid": `)
 	for _, command := range []string{"sync", "status", "migrate", "plan"} {
 		r := b.with(env{"DATABASE_URL": "postgres://simusage:geheim@" + port + "/usage"}).must(1, command)
 		r.says(t, "connect to Postgres at "+port+"/usage")
@@ -89,10 +90,13 @@ func TestExit2WhenTheDatabaseIsNotReady(t *testing.T) {
 	if at := strings.LastIndex(b.database, "@"); at > 0 {
 		stranger = "postgres://stranger:geheim" + b.database[at:]
 	}
-	each(b.with(env{"DATABASE_URL": stranger}), "the connection is refused by Postgres", append(all, "migrate")...)
+	each(b.with(env{"DATABASE_URL": stranger}), "check user and password of the address", append(all, "migrate")...)
+
+	b.exec(`DO $$ BEGIN CREATE ROLE may_nothing LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+	each(b.with(env{"DATABASE_URL": "postgres://may_nothing" + b.database[strings.LastIndex(b.database, "@"):]}), "GRANT CREATE ON DATABASE", "migrate")
 
 	b = newBench(t, migrated, fakeapi.WorldConfig{Seed: 1}, fakeapi.Options{})
-	each(b.with(env{"DATABASE_URL": strings.Replace(b.database, "?", "_gone?", 1)}), "the connection is refused by Postgres", append(all, "migrate")...)
+	each(b.with(env{"DATABASE_URL": strings.Replace(b.database, "?", "_gone?", 1)}), "_gone\" does not exist; make it first, or correct the address", append(all, "migrate")...)
 	b.exec(`DO $$ BEGIN CREATE ROLE no_rights LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
 	each(b.with(env{"DATABASE_URL": "postgres://no_rights" + b.database[strings.LastIndex(b.database, "@"):]}), "may not read simusage.schema_migrations", all...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = true`)

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -45,6 +46,9 @@ type program struct {
 	env            envconfig.Lookuper
 	stdout, stderr io.Writer
 	now            func() time.Time
+	screen         *screen       // stderr, where it is a terminal that can be drawn on
+	level          slog.LevelVar // of the log
+	levelGiven     bool          // by SIMUSAGE_LOG
 
 	patience time.Duration // with a database that does not answer; 0 is load's default
 	retry    extract.Retry // of the API; the zero value is extract's defaults
@@ -53,10 +57,12 @@ type program struct {
 
 // run parses and does the command, and says what went wrong.
 func (p *program) run(ctx context.Context, args []string) int {
+	if terminal(p.stderr) && !p.dumb() {
+		p.screen = newScreen(p.stderr)
+		p.stderr = p.screen
+	}
 	root := p.command()
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
 	p.complain(err)
 	return exitCode(ctx, err)

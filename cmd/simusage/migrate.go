@@ -13,7 +13,9 @@ func (p *program) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the database to this program's schema",
 		Long: "migrate makes or upgrades the tables and installs the views, at MIGRATE_DATABASE_URL or else DATABASE_URL. It is safe to\n" +
-			"run again.",
+			"run again, and to run several times at once.\n\n" +
+			"Exit codes: 0 the schema is this program's; 1 the database cannot be reached: run it again later; 2 refused: mend what\n" +
+			"the message names.",
 		Example: "  simusage migrate\n  simusage migrate --check",
 		Args:    noArguments,
 	}

@@ -72,8 +72,8 @@ func TestRejected(t *testing.T) {
 	if after := b.counts(); !slices.Equal(after, before) {
 		t.Errorf("the warehouse has %s, it had %s", after, before)
 	}
-	b.saysInStatus("Set aside, not understood: 2 records", "  1: data_total is no whole number of bytes\n  1: not an object\n",
-		"new usage_records: note", "Names read at: 2026-03-10 12:07\n")
+	b.saysInStatus("! 2 records set aside, not understood\n    1: data_total is no whole number of bytes\n    1: not an object\n    run: simusage rejected\n",
+		"new usage_records: note", "names read at: 2026-03-10 12:07\n")
 }
 
 // saysInStatus wants texts in status, and the same numbers in its JSON.

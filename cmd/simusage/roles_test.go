@@ -19,7 +19,7 @@ import (
 // database, sync as a role that owns nothing but the fact tables, and neither is a superuser.
 func TestLeastPrivileges(t *testing.T) {
 	t.Parallel()
-	server := pgtest.MustStart(t, pgtest.Options{})
+	server := postgres.MustStart(t, pgtest.Options{})
 	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 80}, fakeapi.Options{})
 	text, err := os.ReadFile("../../deploy/ROLES.md")
 	if err != nil {

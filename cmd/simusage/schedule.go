@@ -50,7 +50,7 @@ func (p *program) scheduleCommand() *cobra.Command {
 		defer store.Close()
 		r := &resident{program: p, store: store, job: p.job(store, c), start: start(cmd), limit: limit, config: c, log: c.log}
 		if c.listen != "off" {
-			stop, err := watch(cmd.Context(), c.listen, store, c.log)
+			stop, err := listen(cmd.Context(), c.listen, store, c.log)
 			if err != nil {
 				return err
 			}

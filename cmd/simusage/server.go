@@ -14,9 +14,9 @@ import (
 	"simusage/load"
 )
 
-// watch serves what looks after the schedule, until ctx ends: whether the process lives, whether it could run now, and the
+// listen serves what looks after the schedule, until ctx ends: whether the process lives, whether it could run now, and the
 // metrics. stop waits for its end.
-func watch(ctx context.Context, address string, store *load.Store, log *slog.Logger) (stop func(), err error) {
+func listen(ctx context.Context, address string, store *load.Store, log *slog.Logger) (stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, misusef("listen for health checks and metrics: %w; SIMUSAGE_LISTEN says where", err)

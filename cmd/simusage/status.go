@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,16 +17,31 @@ import (
 
 func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "Show how complete and how fresh the warehouse is",
-		Long:    "status shows for each stream until when it is complete and settled, its holes, and what failed. It changes nothing and\nneeds no credentials of the API.",
-		Example: "  simusage status\n  simusage status --json",
+		Use:   "status",
+		Short: "Show how complete and how fresh the warehouse is, and what is wrong",
+		Long: "status says in its first line whether all is well, then what is wrong and which command mends it, then for each stream until\n" +
+			"when it is complete and settled. It changes nothing and needs no credentials of the API. Times are UTC.\n\n" +
+			"The exit code is 0 also when something is wrong; for alerts there is \"ok\" in --json. Colours are for terminals only;\n" +
+			"NO_COLOR or TERM=dumb turn them off.\n\n" +
+			"--json writes one object. Fields are only ever added:\n" + statusFields(),
+		Example: "  simusage status\n  simusage status --json | jq -e .ok",
 		Args:    noArguments,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "the same for machines")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.databaseConfig(p.source(cmd), "DATABASE_URL")
+		s := p.source(cmd)
+		c, err := p.databaseConfig(s, "DATABASE_URL")
 		if err != nil {
+			return err
+		}
+		e, err := s.read("")
+		if err != nil {
+			return err
+		}
+		if c.refresh, err = s.span("SIMUSAGE_REFRESH", e.Refresh); err != nil {
+			return err
+		}
+		if c.since, err = s.since(e.Since, p.now()); err != nil {
 			return err
 		}
 		store, err := p.open(cmd.Context(), c)
@@ -35,16 +51,64 @@ func (p *program) statusCommand() *cobra.Command {
 		defer store.Close()
 		status, err := store.Status(cmd.Context())
 		if err != nil {
-			return err
+			return orStopped(cmd.Context(), err)
 		}
+		j := judge(status, p.now(), c.since.About(p.now()), c.refresh)
 		if *asJSON {
 			out := json.NewEncoder(p.stdout)
+			out.SetEscapeHTML(false)
 			out.SetIndent("", "  ")
-			return out.Encode(status)
+			return out.Encode(j)
 		}
-		return writeStatus(p.stdout, status)
+		return writeStatus(p.stdout, j, p.painter(p.stdout))
 	}
 	return cmd
+}
+
+// statusFields is the documentation of status --json: a line for each field.
+func statusFields() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	writeFields(w, reflect.TypeFor[judged](), "")
+	w.Flush()
+	return b.String()
+}
+
+func writeFields(w io.Writer, of reflect.Type, path string) {
+	for field := range of.Fields() {
+		if field.Anonymous {
+			writeFields(w, field.Type, path)
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" {
+			continue
+		}
+		t, kind, null := field.Type, "", ""
+		if t.Kind() == reflect.Pointer {
+			t, null = t.Elem(), " or null"
+		}
+		switch name = path + name; {
+		case t == reflect.TypeFor[time.Time]():
+			kind = "time"
+		case t.Kind() == reflect.Slice:
+			name, t, kind = name+"[]", t.Elem(), "object"
+		case t.Kind() == reflect.Map:
+			name, kind = name+"{}", "number"
+		case t.Kind() == reflect.Struct:
+			kind = "object"
+		case t.Kind() == reflect.String:
+			kind = "text"
+		case t.Kind() == reflect.Bool:
+			kind = "true or false"
+		default:
+			kind = "number"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, kind+null, field.Tag.Get("doc"))
+		if kind == "object" {
+			writeFields(w, t, name+".")
+		}
+	}
 }
 
 // databaseConfig is the configuration of what only looks at a database.
@@ -65,80 +129,89 @@ func (p *program) databaseConfig(s *source, name string) (config, error) {
 	return c, err
 }
 
-func writeStatus(w io.Writer, s load.Status) error {
-	if len(s.Streams) == 0 {
-		fmt.Fprintln(w, "No stream was loaded yet; run: simusage sync")
-	} else if err := writeStreams(w, s.Streams); err != nil {
-		return err
+// writeStatus writes for people: the verdict, what is wrong and how to mend it, then the streams. Problems begin with "!",
+// so that nobody needs the colours.
+func writeStatus(w io.Writer, j judged, paint func(color, string) string) error {
+	good := green
+	if !j.OK {
+		good = red
 	}
-	for i, f := range s.Failures {
-		if i == 0 {
-			fmt.Fprintln(w, "\nFailed slices:")
-		}
-		fmt.Fprintf(w, "  %s %s, %s, last at %s: %s\n", stream(f.Account, f.Stream), day(f.Window), count(int64(f.Times), "time"), minute(&f.At), f.Error)
+	var b strings.Builder
+	fmt.Fprintln(&b, paint(good, j.Verdict))
+	for _, p := range j.Problems {
+		p.write(&b, paint)
 	}
-	for i, h := range s.Held {
-		if i == 0 {
-			fmt.Fprintln(w, "\nHeld back, because the API now says much less; a later sync that finds the same takes it over, simusage accept the next one:")
-		}
-		accepted := ""
-		if h.Accepted {
-			accepted = ", accepted"
-		}
-		fmt.Fprintf(w, "  %s %s, since %s: %s published, now %d%s\n", stream(h.Account, h.Stream), day(h.Window), minute(&h.Since), count(h.Rows, "row"), h.NowRows, accepted)
+	if len(j.Streams) > 0 {
+		fmt.Fprintln(&b)
+		writeStreams(&b, j, paint)
 	}
-	if r := s.LastRun; r != nil {
-		fmt.Fprintf(w, "\nLast run: %d, %s, began %s, ended %s: %s\n", r.ID, r.Command, minute(&r.StartedAt), minute(r.FinishedAt), r.Outcome)
-		if r.Error != nil {
-			fmt.Fprintf(w, "  %s\n", *r.Error)
-		}
+	if r := j.LastRun; r != nil {
+		fmt.Fprintf(&b, "\nlast run: %d, %s, %s; began %s, ended %s\n", r.ID, r.Command, r.Outcome, minute(&r.StartedAt), minute(r.FinishedAt))
 	}
-	writeAnswers(w, s)
-	return nil
+	for _, a := range j.Accounts {
+		fmt.Fprintf(&b, "names%s read at: %s\n", of(a.Account), minute(a.NamesAt))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
-// writeAnswers tells what is remarkable about the API's answers.
-func writeAnswers(w io.Writer, s load.Status) {
-	for i, a := range s.Accounts {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		name := ""
-		if a.Account != "" {
-			name = " of " + a.Account
-		}
-		fmt.Fprintf(w, "Names%s read at: %s\n", name, minute(a.NamesAt))
+// write writes a problem, its details, and the command.
+func (p problem) write(b *strings.Builder, paint func(color, string) string) {
+	const most = 10
+	if p.Wrong {
+		fmt.Fprintln(b, "\n"+paint(red, "! "+p.What))
+	} else {
+		fmt.Fprintln(b, "\n"+paint(yellow, "- "+p.What))
 	}
-	if s.Rejected > 0 {
-		fmt.Fprintf(w, "\nSet aside, not understood: %s; to see: simusage rejected\n", count(s.Rejected, "record"))
-	}
-	for _, reason := range slices.Sorted(maps.Keys(s.RejectedByReason)) {
-		fmt.Fprintf(w, "  %d: %s\n", s.RejectedByReason[reason], reason)
-	}
-	for i, d := range s.Drift {
-		if i == 0 {
-			fmt.Fprintln(w, "\nFields of the API's answers that are new or missing:")
+	for i, line := range p.detail {
+		if i == most && len(p.detail) > most+1 {
+			fmt.Fprintf(b, "    and %d more; --json has them\n", len(p.detail)-most)
+			break
 		}
-		fmt.Fprintf(w, "  %s %s: %s, first %s, last %s\n", d.Kind, stream(d.Account, d.Resource), d.Field, minute(&d.FirstSeenAt), minute(&d.LastSeenAt))
+		fmt.Fprintln(b, "    "+line)
+	}
+	if p.hint != "" {
+		fmt.Fprintln(b, "    "+p.hint)
+	}
+	if p.Mend != "" {
+		fmt.Fprintln(b, "    run: "+p.Mend)
 	}
 }
 
-func writeStreams(w io.Writer, streams []load.StreamStatus) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "stream\tcomplete until\tsettled until\tnewest\tholes\toldest hole\tlost in\tat work\tagrees with total\tlast success")
-	for _, s := range streams {
-		lost := "-"
-		if s.DaysUntilWall != nil {
-			lost = count(int64(*s.DaysUntilWall), "day")
-		}
-		agrees := "-"
+// writeStreams writes a line for each stream, under its account where there are several. One that something is wrong with
+// begins with "!".
+func writeStreams(b *strings.Builder, j judged, paint func(color, string) string) {
+	var lines strings.Builder
+	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "  stream\tcomplete until\tsettled until\tmissing\tagree with total\tlast loaded")
+	for _, s := range j.Streams {
+		agrees, mark := "-", " "
 		if n := s.Reconciled + s.Unreconciled; n > 0 {
 			agrees = fmt.Sprintf("%d of %d", s.Reconciled, n)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\t%s\n", stream(s.Account, s.Stream), minute(s.CompleteUntil), minute(s.SettledUntil),
-			minute(s.NewestPeriod), s.Holes, minute(s.OldestHole), lost, s.Walking, agrees, minute(s.LastSuccessAt))
+		if s.Read && (s.Holes > 0 || s.Unreconciled > s.Unattributed || j.concerns(s)) {
+			mark = "!"
+		}
+		fmt.Fprintf(table, "%s %s\t%s\t%s\t%d\t%s\t%s\n", mark, s.Stream, minute(s.CompleteUntil), minute(s.SettledUntil), s.Holes, agrees, minute(s.LastSuccessAt))
 	}
-	return table.Flush()
+	table.Flush() // to memory
+	account := ""
+	for i, line := range strings.Split(strings.TrimSuffix(lines.String(), "\n"), "\n") {
+		if i > 0 && j.Streams[i-1].Account != account {
+			account = j.Streams[i-1].Account
+			fmt.Fprintln(b, account+":")
+		}
+		if strings.HasPrefix(line, "!") {
+			line = paint(red, line)
+		}
+		fmt.Fprintln(b, line)
+	}
+}
+
+// concerns says whether a slice of the stream failed or is held back.
+func (j *judged) concerns(s load.StreamStatus) bool {
+	return slices.ContainsFunc(j.Failures, func(f load.Failure) bool { return f.Account == s.Account && f.Stream == s.Stream }) ||
+		slices.ContainsFunc(j.Held, func(h load.HeldSlice) bool { return h.Account == s.Account && h.Stream == s.Stream })
 }
 
 // minute is a time of day in a table, in UTC.

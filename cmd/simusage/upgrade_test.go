@@ -135,3 +135,21 @@ func TestRefusedMigration(t *testing.T) {
 	b.start("sync").end(t, 0)
 	b.settled()
 }
+
+// A view of somebody else stands on one of ours that must be made anew: one line names it, the exit code says that the same
+// again ends the same, and the sync of this program says what to do as well.
+func TestMigrateUnderSomebodysView(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 76}, fakeapi.Options{})
+	b.exec(`DROP VIEW usage.sim_daily; CREATE VIEW usage.sim_daily AS SELECT account_sid, data_total FROM simusage.usage_day;
+		CREATE VIEW public.mine AS SELECT data_total FROM usage.sim_daily; UPDATE simusage.view_install SET digest = 'older'`)
+	r := b.must(2, "migrate")
+	if strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "public.mine on usage.sim_daily") {
+		t.Errorf("migrate says %q", r.stderr)
+	}
+	b.must(2, "migrate", "--check")
+	b.must(2, "sync")
+	b.exec(`DROP VIEW public.mine`)
+	b.must(0, "migrate")
+	b.must(0, "sync")
+}

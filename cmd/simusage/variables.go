@@ -41,7 +41,7 @@ type environment struct {
 	Cron         string `env:"SIMUSAGE_CRON, default=7 * * * *" flag:"cron LINE" help:"when schedule runs sync, in UTC"`
 	Listen       string `env:"SIMUSAGE_LISTEN, default=:8080" flag:"listen ADDRESS" help:"where schedule serves /healthz, /readyz and /metrics; off serves none"`
 	PushURL      string `env:"SIMUSAGE_PUSH_URL" help:"Prometheus Pushgateway that sync, backfill and schedule send metrics to at the end of a run: http://host:9091"`
-	Log          string `env:"SIMUSAGE_LOG, default=info" help:"debug, info, warn or error; JSON when stderr is no terminal"`
+	Log          string `env:"SIMUSAGE_LOG" shown:"info" help:"debug, info, warn or error; JSON when stderr is no terminal; on one, info lines stay away from the progress unless this is set"`
 }
 
 // variable is one setting, as people read of it.

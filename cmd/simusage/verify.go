@@ -19,7 +19,9 @@ func (p *program) verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Ask the API again and compare it with the warehouse",
 		Long: "verify asks the API for each finished day of a range, without a breakdown, by country and by SIM, and compares every row with\n" +
-			"the daily views. It writes nothing. Days that are not settled may differ by what arrived since the last sync.",
+			"the daily views. It writes nothing. Days that are not settled may differ by what arrived since the last sync.\n\n" +
+			"Exit codes: 0 every row is equal; 1 failed, nothing is known: run it again later; 2 refused: mend what the message names;\n" +
+			"5 something differs: the table says where, and backfill --again reads those days again; 75 stopped by a signal.",
 		Example: "  simusage verify --from 2026-01-01 --to 2026-02-01",
 		Args:    noArguments,
 	}

@@ -12,6 +12,7 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Show the version, and what it was built from",
+		Long:    "version shows the version of the program, its commit, and the Go and the system that it was built with and for.",
 		Example: "  simusage version",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {

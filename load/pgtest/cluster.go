@@ -23,18 +23,6 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// MustStart starts a server for one test alone: to kill it, restart it or give
-// it settings of its own. It stops with the test.
-func MustStart(tb TB, opts Options) *Server {
-	tb.Helper()
-	s, err := Start(tb.Context(), opts)
-	if err != nil {
-		tb.Fatalf("%v", err)
-	}
-	tb.Cleanup(s.Stop)
-	return s
-}
-
 // Template is a database to copy: the migrated one, or that with rows in it.
 // It is prepared by the first test that wants it and copied for each, which
 // takes a tenth of a second however long the preparing took.
@@ -49,9 +37,10 @@ type Template struct {
 // Cluster is one server for all tests of a binary, started by the first that
 // needs it.
 type Cluster struct {
-	opts Options
+	getenv func(string) string
 
 	mu       sync.Mutex
+	opts     Options
 	server   *Server
 	err      error            // of starting: said to every test, not tried again
 	prepared map[string]error // template → how preparing it went
@@ -59,9 +48,23 @@ type Cluster struct {
 	failed   bool             // a test failed, and its database is there
 }
 
-// NewCluster returns a cluster that has not started yet.
-func NewCluster(opts Options) *Cluster {
-	return &Cluster{opts: opts, prepared: map[string]error{}}
+// NewCluster returns a cluster that has not started yet. The environment is read when a test asks for the server, not
+// before: `go test` sees only what is read while tests run, and would show the kept result of one Postgres for another.
+func NewCluster(getenv func(string) string) *Cluster {
+	return &Cluster{getenv: getenv, prepared: map[string]error{}}
+}
+
+// MustStart starts a server for one test alone, of the same Postgres: to kill
+// it, restart it or give it settings of its own. It stops with the test.
+func (c *Cluster) MustStart(tb TB, opts Options) *Server {
+	tb.Helper()
+	opts.Bin = FromEnv(c.getenv).Bin
+	s, err := Start(tb.Context(), opts)
+	if err != nil {
+		tb.Fatalf("%v", err)
+	}
+	tb.Cleanup(s.Stop)
+	return s
 }
 
 // Run runs the tests and then stops the server; it is what a TestMain is for.
@@ -126,6 +129,7 @@ func (c *Cluster) ready(ctx context.Context, template Template) (s *Server, coun
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server == nil && c.err == nil {
+		c.opts = FromEnv(c.getenv)
 		c.server, c.err = Start(ctx, c.opts)
 	}
 	if c.err != nil {
@@ -158,10 +162,11 @@ func (s *Server) prepare(ctx context.Context, template Template) error {
 // with the tests, unless it was asked to stay.
 func (c *Cluster) explain(tb TB, url string) {
 	tb.Helper()
-	if c.opts.Keep {
-		c.mu.Lock()
-		c.failed = true
-		c.mu.Unlock()
+	c.mu.Lock()
+	keep := c.opts.Keep
+	c.failed = true
+	c.mu.Unlock()
+	if keep {
 		tb.Logf("the database of this test: psql '%s'", url)
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var shared = NewCluster(FromEnv(os.Getenv))
+var shared = NewCluster(os.Getenv)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(holdEnv) != "" {

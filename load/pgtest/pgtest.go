@@ -9,7 +9,7 @@
 //
 // A test binary shares one server, started by the first test that asks:
 //
-//	var postgres = pgtest.NewCluster(pgtest.FromEnv(os.Getenv))
+//	var postgres = pgtest.NewCluster(os.Getenv)
 //
 //	func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 //

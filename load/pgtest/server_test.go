@@ -44,7 +44,7 @@ func execute(t *testing.T, url, sql string) {
 
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
-	s := MustStart(t, Options{Settings: map[string]string{
+	s := shared.MustStart(t, Options{Settings: map[string]string{
 		"application_name": "it's ours",
 		"max_connections":  "17",
 	}})
@@ -88,7 +88,7 @@ func TestStartAndStop(t *testing.T) {
 // tell one from the other.
 func TestRestartIsCleanAndKillIsACrash(t *testing.T) {
 	t.Parallel()
-	s := MustStart(t, Options{Fsync: true})
+	s := shared.MustStart(t, Options{Fsync: true})
 	url := s.URL("postgres")
 	if got := query[string](t, url, "SELECT current_setting('fsync')"); got != "on" {
 		t.Errorf("fsync is %s, want on", got)
@@ -146,7 +146,7 @@ func TestRootDropsPrivileges(t *testing.T) {
 
 func TestStartSaysWhatPostgresSaid(t *testing.T) {
 	t.Parallel()
-	_, err := Start(t.Context(), Options{Settings: map[string]string{"no_such_setting": "1"}})
+	_, err := Start(t.Context(), Options{Bin: os.Getenv("SIMUSAGE_PGBIN"), Settings: map[string]string{"no_such_setting": "1"}})
 	if err == nil || !strings.Contains(err.Error(), `unrecognized configuration parameter "no_such_setting"`) {
 		t.Errorf("got %v", err)
 	}

@@ -19,7 +19,7 @@ import (
 const holdEnv = "SIMUSAGE_PGTEST_HOLD"
 
 func hold() {
-	s, err := Start(context.Background(), Options{})
+	s, err := Start(context.Background(), Options{Bin: os.Getenv("SIMUSAGE_PGBIN")})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -75,7 +75,7 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 
 func TestKeptServerStaysForAWhile(t *testing.T) {
 	t.Parallel()
-	s := MustStart(t, Options{Keep: true})
+	s := shared.MustStart(t, Options{Keep: true})
 	if err := s.keep(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
 -- The month of each fleet so far, against its limit. The fleet is the one that a SIM is in today, because the limit is.
+-- The days are summed for each series (like simusage.usage_day has them) before anything is joined to it: there are many.
 CREATE OR REPLACE VIEW usage.fleet_month_to_date AS
 WITH done AS (
     SELECT complete.account_id, newest.month, newest.day AS last_day, count(*) AS days,
@@ -17,10 +18,22 @@ WITH done AS (
         u.data_total * done.days_in_month / done.days AS projected_total
     FROM done
     CROSS JOIN LATERAL (
-        SELECT sim_sid, unit_group, sum(data_total) AS data_total, sum(data_total_billed) AS data_total_billed, max(billed_unit) AS billed_unit
-        FROM simusage.usage_day
-        WHERE family = 'sim' AND account_id = done.account_id AND period_start >= done.month AND period_start <= done.last_day
-        GROUP BY sim_sid, unit_group
+        SELECT series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END AS unit_group,
+            sum(f.data_total) AS data_total, sum(f.data_total_billed) AS data_total_billed, max(nullif(unit.code, '')) AS billed_unit
+        FROM simusage.feed
+        JOIN simusage.account ON account.id = feed.account_id
+        JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
+        CROSS JOIN LATERAL (
+            SELECT series_id, billed_unit_id, sum(data_total) AS data_total, sum(data_total_billed) AS data_total_billed
+            FROM simusage.usage_daily
+            WHERE stream_id = part.id AND period_start >= done.month AND period_start <= done.last_day
+                AND period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
+            GROUP BY series_id, billed_unit_id
+        ) f
+        JOIN simusage.series ON series.id = f.series_id
+        JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
+        WHERE feed.account_id = done.account_id AND feed.family = 'sim' AND feed.grain = 'day'
+        GROUP BY series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END
     ) u
     LEFT JOIN simusage.sim ON sim.account_id = done.account_id AND sim.sid = u.sim_sid
 ), by_sim AS (
@@ -29,7 +42,7 @@ WITH done AS (
     LEFT JOIN simusage.fleet ON fleet.account_id = used.account_id AND fleet.sid = used.fleet_sid
     GROUP BY used.account_id, used.fleet_sid, sim_sid, sim_name, fleet.data_limit
 ), by_fleet AS (
-    SELECT account_id, fleet_sid, count(*) FILTER (WHERE data_total > 0) AS sims_with_usage,
+    SELECT account_id, fleet_sid, count(*) FILTER (WHERE data_total > 0 AND sim_sid <> '') AS sims_with_usage,
         count(*) FILTER (WHERE data_total > data_limit) AS sims_over_limit, count(*) FILTER (WHERE projected_total > data_limit) AS sims_projected_over
     FROM by_sim
     GROUP BY account_id, fleet_sid

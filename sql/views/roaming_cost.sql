@@ -1,8 +1,8 @@
 -- What data costs where: by network for the months in which the views by network begin no later than those by country, else
 -- by country. It is summed from days, because the months do not tell which of their bytes were billed.
 CREATE OR REPLACE VIEW usage.roaming_cost AS
-WITH source AS (
-    SELECT source.*, begin.day AS begin_day
+WITH chosen AS (
+    SELECT DISTINCT ON (source.account_id, source.month) source.*
     FROM simusage.source_month source
     CROSS JOIN LATERAL (
         SELECT min(window_start) AS day
@@ -11,11 +11,7 @@ WITH source AS (
             AND window_start >= source.month::timestamp AT TIME ZONE 'UTC' AND window_start < (source.month + interval '1 month') AT TIME ZONE 'UTC'
     ) begin
     WHERE source.family IN ('country', 'network') AND begin.day IS NOT NULL
-), chosen AS (
-    SELECT source.*
-    FROM source
-    LEFT JOIN source other ON other.account_id = source.account_id AND other.month = source.month AND other.family <> source.family
-    WHERE other.family IS NULL OR (source.family = 'network') = (CASE source.family WHEN 'network' THEN source.begin_day <= other.begin_day ELSE other.begin_day <= source.begin_day END)
+    ORDER BY source.account_id, source.month, begin.day, source.family DESC -- of two that begin on the same day, network
 ), cost AS (
     SELECT chosen.account_id, chosen.account_sid, chosen.month,
         CASE chosen.family WHEN 'country' THEN series.iso_country END AS iso_country,

@@ -1,5 +1,6 @@
 -- Days on which a SIM used far more than it does. The days are looked for first, then the 28 days before each of them are
--- looked up one by one, by key: an ordinary day of an ordinary SIM costs nothing.
+-- looked up one by one, by key: an ordinary day of an ordinary SIM costs nothing. The sum for each day is there to leave the
+-- planner no other way: it would sometimes read the 28 days of all SIMs for each of them.
 CREATE OR REPLACE VIEW usage.sim_anomaly AS
 SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, u.day, u.data_total, round(normal.mean)::bigint AS normal_total,
     round(u.data_total / nullif(normal.mean, 0), 4) AS times_normal, round((u.data_total - normal.mean) / nullif(normal.deviation, 0), 4) AS score,
@@ -20,11 +21,18 @@ LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS days_used, min(day) AS first_day, coalesce(sum(data_total), 0) AS data_total, coalesce(sum(data_total * data_total), 0) AS squares
     FROM (
-        SELECT period_start AS day, sum(data_total) AS data_total
-        FROM generate_series(1, 28) n
-        JOIN simusage.usage_day ON period_start = u.day - n
-        WHERE family = 'sim' AND account_id = u.account_id AND sim_sid = u.sim_sid AND usage_day.data_total > 0
-        GROUP BY period_start
+        SELECT u.day - n AS day, sum(on_day.data_total) AS data_total
+        FROM simusage.feed
+        JOIN simusage.series ON series.stream_id = feed.stream_id AND series.sim_sid = u.sim_sid
+        CROSS JOIN generate_series(1, 28) n
+        CROSS JOIN LATERAL (
+            SELECT sum(data_total) AS data_total
+            FROM simusage.usage_daily
+            WHERE stream_id = feed.stream_id AND series_id = series.id AND period_start = u.day - n
+                AND period_start >= (feed.valid_from AT TIME ZONE 'UTC')::date AND period_start < (feed.valid_to AT TIME ZONE 'UTC')::date
+        ) on_day
+        WHERE feed.account_id = u.account_id AND feed.family = 'sim' AND feed.grain = 'day' AND on_day.data_total > 0
+        GROUP BY u.day - n
     ) used
 ) before
 CROSS JOIN LATERAL (

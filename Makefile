@@ -1,5 +1,10 @@
 # Needs Go and make; `make` alone lists what there is to do.
+<<<<<<< HEAD
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
+=======
 VERSION = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
+>>>>>>> main
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
@@ -59,14 +64,28 @@ alerts-check: ## hold the Prometheus alerts against their cases
 postgres: ## have a Postgres server for tests and demo, installed if need be
 	@load/pgtest/install.sh
 
+<<<<<<< HEAD
+image: ## build the container image; PLATFORM=linux/arm64 for another architecture
+	$$(docker info >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+		$(if $(PLATFORM),--platform $(PLATFORM) --build-arg BUILDPLATFORM=linux/$$(go env GOARCH)) -t simusage:$(VERSION) .
+
+image-check: postgres ## build the container image and run migrate and sync in it (minutes the first time)
+	@cmd/imagecheck/install.sh
+	go run ./cmd/imagecheck
+=======
 echarts: # what draws the report's charts; without it there are none, and it says so
 	@report/echarts/fetch.sh
 
 image: echarts ## build the container image
 	$(shell command -v docker >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) -t simusage:$(VERSION) .
+>>>>>>> main
 
 clean: ## remove what was built
 	rm -rf bin
 
+<<<<<<< HEAD
+.PHONY: help demo test soak bench bench-bi bi-check alerts-check build lint postgres image image-check clean
+=======
 .PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image clean
+>>>>>>> main
 .DEFAULT_GOAL := help

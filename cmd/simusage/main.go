@@ -20,8 +20,8 @@ import (
 	"simusage/extract"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version and commit are set by the linker; without it, the toolchain may know the commit.
+var version, commit = "dev", ""
 
 func main() {
 	if _, set := os.LookupEnv("GOGC"); !set {

@@ -13,6 +13,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 FROM --platform=$TARGETPLATFORM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=dev COMMIT=
 LABEL org.opencontainers.image.title=simusage org.opencontainers.image.version=$VERSION org.opencontainers.image.revision=$COMMIT
+# Of all that is in the program: `make sbom` writes it, `make image` before it builds.
+COPY bin/licences.txt /licences.txt
 COPY --from=build /simusage /simusage
 USER 65532:65532
 ENTRYPOINT ["/simusage"]

@@ -1,10 +1,6 @@
 # Needs Go and make; `make` alone lists what there is to do.
-<<<<<<< HEAD
-VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
-=======
 VERSION = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
->>>>>>> main
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
@@ -34,7 +30,7 @@ bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and c
 	go run ./cmd/bicheck
 
 build: echarts ## build bin/simusage
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/simusage ./cmd/simusage
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/simusage ./cmd/simusage
 
 reproduce: build ## build the last commit again, elsewhere and with nothing cached, and compare the bytes (a minute)
 	@git diff --quiet HEAD || { echo "commit first: what is built again is the last commit"; exit 1; }
@@ -64,28 +60,19 @@ alerts-check: ## hold the Prometheus alerts against their cases
 postgres: ## have a Postgres server for tests and demo, installed if need be
 	@load/pgtest/install.sh
 
-<<<<<<< HEAD
-image: ## build the container image; PLATFORM=linux/arm64 for another architecture
-	$$(docker info >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
-		$(if $(PLATFORM),--platform $(PLATFORM) --build-arg BUILDPLATFORM=linux/$$(go env GOARCH)) -t simusage:$(VERSION) .
-
-image-check: postgres ## build the container image and run migrate and sync in it (minutes the first time)
-	@cmd/imagecheck/install.sh
-	go run ./cmd/imagecheck
-=======
 echarts: # what draws the report's charts; without it there are none, and it says so
 	@report/echarts/fetch.sh
 
-image: echarts ## build the container image
-	$(shell command -v docker >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) -t simusage:$(VERSION) .
->>>>>>> main
+image: echarts sbom ## build the container image; PLATFORM=linux/arm64 for another architecture
+	$$(docker info >/dev/null 2>&1 && echo docker || echo podman) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+		$(if $(PLATFORM),--platform $(PLATFORM) --build-arg BUILDPLATFORM=linux/$$(go env GOARCH)) -t simusage:$(VERSION) .
+
+image-check: postgres echarts sbom ## build the container image and run migrate and sync in it (minutes the first time)
+	@cmd/imagecheck/install.sh
+	go run ./cmd/imagecheck
 
 clean: ## remove what was built
 	rm -rf bin
 
-<<<<<<< HEAD
-.PHONY: help demo test soak bench bench-bi bi-check alerts-check build lint postgres image image-check clean
-=======
-.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image clean
->>>>>>> main
+.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image image-check clean
 .DEFAULT_GOAL := help

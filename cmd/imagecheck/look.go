@@ -32,6 +32,7 @@ func (img *image) look(arch string) []finding {
 		{"simusage is one static program for " + arch + ", with nothing of the machine that built it", img.binary(arch)},
 		{"nothing else in it can be run: no shell, no script without one, nobody's rights but one's own", img.others()},
 		{fmt.Sprintf("has %d certificates that HTTPS can trust", len(img.roots())), atLeast(len(img.roots()), 100)},
+		{"has the licences of what it is made of", atLeast(strings.Count(string(img.read("licences.txt")), "Permission is hereby granted"), 3)},
 		{"has time zones", img.zone("Asia/Kolkata", 5*time.Hour+30*time.Minute)},
 	}
 }

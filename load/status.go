@@ -46,13 +46,14 @@ type StreamStatus struct {
 	AccountSID        *string    `json:"account_sid" doc:"SID of the account"`
 	Stream            string     `json:"stream" doc:"granularity/group[@fan-out][:filter=value]"`
 	Read              bool       `json:"read" doc:"whether views read it until further notice; false before it takes over, and after another has"`
-	CompleteUntil     *time.Time `json:"complete_until" doc:"before this time every slice is there"`
-	SettledUntil      *time.Time `json:"settled_until" doc:"before this time every slice is there and final"`
+	CompleteUntil     *time.Time `json:"complete_until" doc:"before this time every slice is there, but for lost ones"`
+	SettledUntil      *time.Time `json:"settled_until" doc:"before this time every slice is there and final, but for lost ones"`
 	NewestPeriod      *time.Time `json:"newest_period" doc:"start of the newest hour, day or month that has usage"`
-	Holes             int64      `json:"holes" doc:"slices that were never loaded"`
+	Holes             int64      `json:"holes" doc:"slices that were never loaded and can be"`
 	OldestHole        *time.Time `json:"oldest_hole" doc:"start of the oldest of these"`
 	HolesUntil        *time.Time `json:"holes_until" doc:"end of the newest of these"`
-	DaysUntilWall     *int       `json:"days_until_wall" doc:"days until the API forgets the oldest hole; negative when it has"`
+	DaysUntilWall     *int       `json:"days_until_wall" doc:"days until the API forgets the start of the oldest hole"`
+	Lost              int64      `json:"lost" doc:"slices that the API forgot before they were loaded"`
 	LastSuccessAt     *time.Time `json:"last_success_at" doc:"when a slice was loaded last"`
 	Walking           int64      `json:"walking" doc:"slices that a process is loading now"`
 	Reconciled        int64      `json:"reconciled" doc:"slices that agree with the total"`
@@ -85,13 +86,13 @@ type LastRun struct {
 
 // streamsSQL reads the streams in the order of StreamStatus.
 const streamsSQL = `SELECT f.account, f.account_sid, f.stream, coalesce(o.read, false), f.complete_until, f.settled_until, f.newest_period,
-		f.holes, f.oldest_hole, o.holes_until, f.days_until_wall, f.last_success_at, coalesce(o.walking, 0),
+		f.holes, f.oldest_hole, o.holes_until, f.days_until_wall, f.lost, f.last_success_at, coalesce(o.walking, 0),
 		coalesce(r.yes, 0), coalesce(r.no, 0), r.first, r.until, coalesce(r.unattributed, 0)
 	FROM usage.freshness f
-	LEFT JOIN (SELECT account.name AS account, stream.name AS stream, max(slice.window_end) FILTER (WHERE slice.published_at IS NULL) AS holes_until,
+	LEFT JOIN (SELECT account.name AS account, stream.name AS stream, max(slice.window_end) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AS holes_until,
 			count(*) FILTER (WHERE slice.lease_expires_at > clock_timestamp()) AS walking,
 			EXISTS (SELECT FROM simusage.feed WHERE feed.stream_id = stream.id AND valid_to = 'infinity') AS read
-		FROM simusage.slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
+		FROM simusage.slice_remembered slice JOIN simusage.stream ON stream.id = slice.stream_id JOIN simusage.account ON account.id = stream.account_id
 		GROUP BY account.name, stream.id) o USING (account, stream)
 	LEFT JOIN (SELECT account, stream, count(*) FILTER (WHERE reconciled) AS yes, count(*) FILTER (WHERE NOT reconciled) AS no,
 			min(window_start) FILTER (WHERE NOT reconciled) AS first, max(window_end) FILTER (WHERE NOT reconciled) AS until,

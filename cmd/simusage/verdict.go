@@ -199,13 +199,17 @@ func (j *judged) judgeSlices(now, since time.Time) {
 	j.judgeProof()
 }
 
-// judgeHoles looks at slices that were never loaded. Those that the API has forgotten nobody can mend.
+// judgeHoles looks at slices that were never loaded. Those that the API has forgotten nobody can mend: they are told, and
+// are nothing to do.
 func (j *judged) judgeHoles(now, since time.Time) {
 	var open days
-	wall := extract.Wall(now)
 	p, lost := problem{Kind: "hole", Wrong: !j.has("running")}, problem{Kind: "lost"}
-	var missing int64
+	var missing, gone int64
 	for _, s := range j.Streams {
+		if s.Lost > 0 && s.Read {
+			gone += s.Lost
+			lost.detail = append(lost.detail, stream(s.Account, s.Stream)+": "+count(s.Lost, "slice"))
+		}
 		if s.Holes == 0 || s.OldestHole == nil || s.HolesUntil == nil {
 			continue
 		}
@@ -213,11 +217,6 @@ func (j *judged) judgeHoles(now, since time.Time) {
 		switch {
 		case !s.Read:
 			text += "; no view reads this stream"
-		case !s.HolesUntil.After(wall):
-			lost.detail = append(lost.detail, text)
-			continue
-		case s.OldestHole.Before(wall):
-			text += ", which the API has forgotten"
 		case s.DaysUntilWall != nil && *s.DaysUntilWall < 30:
 			text += fmt.Sprintf(", which the API forgets in %s", count(int64(*s.DaysUntilWall), "day"))
 		}
@@ -234,8 +233,7 @@ func (j *judged) judgeHoles(now, since time.Time) {
 		}
 		j.add(p)
 	}
-	if len(lost.detail) > 0 {
-		lost.What = "slices were never loaded that the API has forgotten: they are lost"
+	if lost.What = are(gone, "slice") + " lost: the API forgot them before they were loaded"; gone > 0 {
 		j.add(lost)
 	}
 }

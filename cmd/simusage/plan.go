@@ -22,7 +22,7 @@ func (p *program) planCommand() *cobra.Command {
 		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen")
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the command")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

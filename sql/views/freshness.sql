@@ -9,10 +9,11 @@ SELECT account.sid AS account_sid, account.name AS account, stream.name AS strea
     min(slice.window_start) FILTER (WHERE slice.published_at IS NULL) AS oldest_hole,
     (min(slice.window_start) FILTER (WHERE slice.published_at IS NULL) AT TIME ZONE 'UTC')::date
         - ((now() AT TIME ZONE 'UTC')::date - interval '18 months')::date AS days_until_wall,
-    max(slice.published_at) AS last_success_at
+    max(slice.published_at) AS last_success_at,
+    account.ends_at
 FROM simusage.stream
 JOIN simusage.account ON account.id = stream.account_id
-JOIN simusage.slice ON slice.stream_id = stream.id
+JOIN simusage.slice ON slice.stream_id = stream.id AND slice.window_start < coalesce(account.ends_at, 'infinity')
 LEFT JOIN LATERAL (
     SELECT CASE stream.granularity
         WHEN 'hour' THEN (SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id AND period_start >= last.window_start AND period_start < last.window_end)
@@ -21,7 +22,7 @@ LEFT JOIN LATERAL (
     END AS period
     FROM (SELECT s.window_start, s.window_end FROM simusage.slice s WHERE s.stream_id = stream.id AND s.row_count > 0 ORDER BY s.window_start DESC LIMIT 1) last
 ) newest ON true
-GROUP BY account.sid, account.name, stream.id, stream.name, newest.period;
+GROUP BY account.sid, account.name, account.ends_at, stream.id, stream.name, newest.period;
 
 COMMENT ON VIEW usage.freshness IS 'How far each stream can be trusted. One row for each account and stream.';
 COMMENT ON COLUMN usage.freshness.account_sid IS 'SID of the account (AC…).';
@@ -34,3 +35,4 @@ COMMENT ON COLUMN usage.freshness.holes IS 'Slices that were never loaded.';
 COMMENT ON COLUMN usage.freshness.oldest_hole IS 'Start of the oldest slice that was never loaded.';
 COMMENT ON COLUMN usage.freshness.days_until_wall IS 'Days until the oldest hole is older than the 18 months that the API remembers; negative: it is lost.';
 COMMENT ON COLUMN usage.freshness.last_success_at IS 'When a slice of the stream was loaded last.';
+COMMENT ON COLUMN usage.freshness.ends_at IS 'Nothing from this time on is asked for of this account; NULL: until further notice. Once complete_until has reached it, nothing more is awaited.';

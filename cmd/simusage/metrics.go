@@ -25,7 +25,7 @@ var (
 
 	up = prometheus.NewDesc("simusage_up", "Whether the warehouse could be read.", nil, nil)
 
-	completeUntil = prometheus.NewDesc("simusage_complete_until_timestamp_seconds", "Before this time every slice that was planned is there.", byStream, nil)
+	completeUntil = prometheus.NewDesc("simusage_complete_until_timestamp_seconds", "Before this time every slice that was planned is there; not of an account that has ended and is there as a whole.", byStream, nil)
 	settledUntil  = prometheus.NewDesc("simusage_settled_until_timestamp_seconds", "Before this time every slice that was planned is there and final.", byStream, nil)
 	holes         = prometheus.NewDesc("simusage_holes", "Slices that were never loaded and can be.", byStream, nil)
 	wall          = prometheus.NewDesc("simusage_days_until_wall", "Days until the API forgets the start of the oldest hole; only where there is a hole.", byStream, nil)
@@ -91,8 +91,10 @@ func (m measures) Collect(all chan<- prometheus.Metric) {
 				gauge(d, float64(t.Unix()), s.Account, s.Stream)
 			}
 		}
-		at(completeUntil, s.CompleteUntil)
-		at(settledUntil, s.SettledUntil)
+		if !s.Over() { // it would look staler every day
+			at(completeUntil, s.CompleteUntil)
+			at(settledUntil, s.SettledUntil)
+		}
 		gauge(holes, float64(s.Holes), s.Account, s.Stream)
 		gauge(lost, float64(s.Lost), s.Account, s.Stream)
 		gauge(unreconciled, float64(s.Unreconciled), s.Account, s.Stream)

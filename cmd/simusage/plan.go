@@ -24,7 +24,7 @@ func (p *program) planCommand() *cobra.Command {
 		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again\n  simusage plan --sims 100000 --countries 10 --provider kore",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen")
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the command")
 	var fleet load.Fleet

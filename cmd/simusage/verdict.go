@@ -65,11 +65,8 @@ func (j *judged) words(now time.Time) string {
 	if n := len(what); n > 4 {
 		what = append(what[:3], fmt.Sprintf("%d problems more", n-3))
 	}
-	until, compared := time.Time{}, int64(0)
+	until, compared := j.completeUntil(), int64(0)
 	for _, s := range j.Streams {
-		if s.Read && s.CompleteUntil != nil && (until.IsZero() || s.CompleteUntil.Before(until)) {
-			until = *s.CompleteUntil
-		}
 		compared += s.Reconciled
 	}
 	complete := ""
@@ -84,6 +81,17 @@ func (j *judged) words(now time.Time) string {
 		parts = append(parts, "a "+j.LastRun.Command+" is at work")
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
+// completeUntil is until when the views are complete; those of accounts that are over do not get any further.
+func (j *judged) completeUntil() (until time.Time) {
+	over := !slices.ContainsFunc(j.Streams, func(s load.StreamStatus) bool { return s.Read && !s.Over() })
+	for _, s := range j.Streams {
+		if s.Read && s.Over() == over && s.CompleteUntil != nil && (until.IsZero() || s.CompleteUntil.Before(until)) {
+			until = *s.CompleteUntil
+		}
+	}
+	return until
 }
 
 func (j *judged) has(kind string) bool {
@@ -270,7 +278,7 @@ func (j *judged) judgeAnswers(now time.Time) {
 		j.add(p)
 	}
 	for _, a := range j.Accounts {
-		if a.NamesAt != nil && now.Sub(*a.NamesAt) > 24*time.Hour {
+		if ended := a.EndsAt != nil && a.EndsAt.Before(now); !ended && a.NamesAt != nil && now.Sub(*a.NamesAt) > 24*time.Hour {
 			j.add(problem{Kind: "names", What: "the names of SIMs, fleets and networks" + of(a.Account) + " are those of " + minute(a.NamesAt), Mend: "simusage names"})
 		}
 	}

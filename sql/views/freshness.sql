@@ -9,10 +9,11 @@ SELECT account.sid AS account_sid, account.name AS account, stream.name AS strea
     min(slice.window_start) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AS oldest_hole,
     (min(slice.window_start) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AT TIME ZONE 'UTC')::date - min(slice.wall) AS days_until_wall,
     max(slice.published_at) AS last_success_at,
-    count(*) FILTER (WHERE NOT slice.remembered AND (slice.published_at IS NULL OR slice.covered_until < slice.window_end)) AS lost
+    count(*) FILTER (WHERE NOT slice.remembered AND (slice.published_at IS NULL OR slice.covered_until < slice.window_end)) AS lost,
+    account.ends_at
 FROM simusage.stream
 JOIN simusage.account ON account.id = stream.account_id
-JOIN simusage.slice_remembered slice ON slice.stream_id = stream.id
+JOIN simusage.slice_remembered slice ON slice.stream_id = stream.id AND slice.window_start < coalesce(account.ends_at, 'infinity')
 LEFT JOIN LATERAL (
     SELECT CASE stream.granularity
         WHEN 'hour' THEN (SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id AND period_start >= last.window_start AND period_start < last.window_end)
@@ -21,7 +22,7 @@ LEFT JOIN LATERAL (
     END AS period
     FROM (SELECT s.window_start, s.window_end FROM simusage.slice s WHERE s.stream_id = stream.id AND s.row_count > 0 ORDER BY s.window_start DESC LIMIT 1) last
 ) newest ON true
-GROUP BY account.sid, account.name, stream.id, stream.name, newest.period;
+GROUP BY account.sid, account.name, account.ends_at, stream.id, stream.name, newest.period;
 
 COMMENT ON VIEW usage.freshness IS 'How far each stream can be trusted. One row for each account and stream.';
 COMMENT ON COLUMN usage.freshness.account_sid IS 'SID of the account (AC…).';
@@ -35,3 +36,4 @@ COMMENT ON COLUMN usage.freshness.oldest_hole IS 'Start of the oldest of these.'
 COMMENT ON COLUMN usage.freshness.days_until_wall IS 'Days until the API forgets the start of the oldest hole: after 18 months, which are taken for 540 days, less one.';
 COMMENT ON COLUMN usage.freshness.last_success_at IS 'When a slice of the stream was loaded last.';
 COMMENT ON COLUMN usage.freshness.lost IS 'Slices that were never loaded, or not whole, before the API forgot them: usage that nobody can tell any more.';
+COMMENT ON COLUMN usage.freshness.ends_at IS 'Nothing from this time on is asked for of this account; NULL: until further notice. Once complete_until has reached it, nothing more is awaited.';

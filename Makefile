@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PKG ?= ./...
 
 help: ## list these
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: postgres echarts ## see it work on invented data; HOLD=1 leaves it up to look around
 	go run ./cmd/demo $(if $(HOLD),-hold)
@@ -75,8 +75,12 @@ image-check: postgres echarts sbom ## build the container image and run migrate 
 	@cmd/imagecheck/install.sh
 	go run ./cmd/imagecheck
 
+e2e-k8s: postgres ## let a real Kubernetes control plane run the manifests (a minute; ten more the first time)
+	go -C deploy/e2e vet ./...
+	go -C deploy/e2e test -count=1 -timeout 20m ./...
+
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check runbook-check build reproduce sbom lint postgres echarts image image-check clean
+.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check runbook-check build reproduce sbom lint postgres echarts image image-check e2e-k8s clean
 .DEFAULT_GOAL := help

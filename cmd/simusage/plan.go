@@ -21,7 +21,7 @@ func (p *program) planCommand() *cobra.Command {
 			"writes nothing. Without --from and --to it speaks of sync, with them of backfill.\n\n" +
 			"With --sims it speaks of a fleet that is only thought of, and needs neither database nor credentials: rows, room, and the\n" +
 			"requests of the first load and of a day of syncs, for the streams and settings that are given.",
-		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again\n  simusage plan --sims 100000 --countries 10 --provider kore",
+		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again\n  simusage plan --sims 100000 --countries 10",
 		Args:    noArguments,
 	}
 	runFlags(cmd.Flags(), "cron", "jitter", "listen")

@@ -29,6 +29,10 @@ bi-check: postgres ## let psql, JDBC, ODBC and LibreOffice read the views, and c
 	@cmd/bicheck/install.sh
 	go run ./cmd/bicheck
 
+runbook-check: postgres ## run what deploy/RUNBOOK.md says of back-ups and of PgBouncer
+	@cmd/simusage/install.sh
+	go test -count=1 -tags runbook -run 'TestRunbook(Restore|Pooled)' ./cmd/simusage
+
 build: echarts ## build bin/simusage
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/simusage ./cmd/simusage
 
@@ -51,7 +55,7 @@ report-check: postgres ## look at the report in a real browser: charts, filters,
 
 lint: ## check format and code
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "run gofmt -w on:" $$bad; exit 1; }
-	go vet ./...
+	go vet -tags runbook ./...
 	go run $(STATICCHECK) ./...
 
 alerts-check: ## hold the Prometheus alerts against their cases
@@ -78,5 +82,5 @@ e2e-k8s: postgres ## let a real Kubernetes control plane run the manifests (a mi
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check build reproduce sbom lint postgres echarts image image-check e2e-k8s clean
+.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check runbook-check build reproduce sbom lint postgres echarts image image-check e2e-k8s clean
 .DEFAULT_GOAL := help

@@ -192,7 +192,7 @@ func TestAlertsFire(t *testing.T) {
 			[]string{"simusage-unbilled: "}},
 		"a hole at the wall": {`INSERT INTO simusage.slice (stream_id, window_start, window_end)
 			SELECT id, d AT TIME ZONE 'UTC', (d + interval '1 day') AT TIME ZONE 'UTC' FROM simusage.stream,
-				LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date - interval '18 months' + interval '9 days') AS wall(d) WHERE name = 'hour/total'`,
+				LATERAL (SELECT ((now() AT TIME ZONE 'UTC')::date - 539 + 9)::timestamp) AS wall(d) WHERE name = 'hour/total'`,
 			[]string{"simusage-freshness: hour/total", "simusage-wall: The API forgets the oldest hole of hour/total of " + world.AccountSID() + " in 9 days"}},
 	} {
 		t.Run(trouble, func(t *testing.T) {

@@ -39,17 +39,11 @@ func (s Stream) sliceEnd(start time.Time) time.Time {
 }
 
 // Wall is the oldest time that may be asked for. The API refuses a StartTime older than 18 months before today
-// 00:00Z, and does not say whether a month is a calendar month or thirty days. A month of the calendar that is too
-// short for today's day (18 months before 31 August) is read as running over into the next, and of all readings the
-// latest counts, plus one day because the wall moves while a run lasts: a slice that is refused loses its whole
-// stream, a few days at the far end are lost anyway within a week.
+// 00:00Z, and does not say whether a month is a calendar month or thirty days. Of all readings the latest counts, which is
+// thirty days, plus one day because the wall moves while a run lasts: a slice that is refused loses its whole
+// stream, a few days at the far end are lost anyway within a week. (Views know it from sql/base/slice_remembered.sql.)
 func Wall(now time.Time) time.Time {
-	today := midnight(now)
-	wall := today.AddDate(0, -18, 0)
-	if thirties := today.AddDate(0, 0, -18*30); thirties.After(wall) {
-		wall = thirties
-	}
-	return wall.AddDate(0, 0, 1)
+	return midnight(now).AddDate(0, 0, 1-18*30)
 }
 
 // Finished is the end of the last finished bucket: the hour for hourly buckets, the UTC day for the others. What

@@ -65,11 +65,28 @@ func (s *Store) Account(ctx context.Context, name, sid string, now time.Time) (A
 	return a, nil
 }
 
-// identify gives an account the SID that an answer told, once; a different one later is refused.
-func (a *Account) identify(ctx context.Context, q querier, sid string) error {
-	if a.SID != "" && a.SID != sid {
+// End notes from when on nothing is asked for of an account; the zero time is until further notice.
+func (s *Store) End(ctx context.Context, a Account, at time.Time) error {
+	_, err := s.pool.Exec(ctx, `UPDATE simusage.account SET ends_at = $2 WHERE id = $1 AND ends_at IS DISTINCT FROM $2`, a.ID, moment(at))
+	if err != nil {
+		return fmt.Errorf("account %q: note its end: %w", a.Name, err)
+	}
+	return nil
+}
+
+// Is refuses a SID that an answer told when it is not the account's.
+func (a *Account) Is(sid string) error {
+	if a.SID != "" && sid != "" && a.SID != sid {
 		return fmt.Errorf("%w: the warehouse has %s under this name, the credentials are of %s; give the new one its own name in SIMUSAGE_ACCOUNTS",
 			ErrAccount, a.SID, sid)
+	}
+	return nil
+}
+
+// identify gives an account the SID that an answer told, once; a different one later is refused.
+func (a *Account) identify(ctx context.Context, q querier, sid string) error {
+	if err := a.Is(sid); err != nil {
+		return err
 	}
 	tag, err := q.Exec(ctx, `UPDATE simusage.account SET sid = $2 WHERE id = $1 AND (sid IS NULL OR sid = $2)
 		AND NOT EXISTS (SELECT FROM simusage.account WHERE sid = $2 AND id <> $1)`, a.ID, sid)
@@ -114,8 +131,8 @@ func (s *Store) Stream(ctx context.Context, a Account, x extract.Stream) (Stream
 // Peek finds an account and its streams without making them; what is not there yet has number 0.
 func (s *Store) Peek(ctx context.Context, name, sid string, wanted []extract.Stream, now time.Time) ([]Stream, error) {
 	a := Account{Name: name, SID: sid, Created: now}
-	err := s.pool.QueryRow(ctx, `SELECT id, created_at FROM simusage.account WHERE sid = $2 OR name = $1 ORDER BY sid = $2 DESC NULLS LAST LIMIT 1`, name, sid).
-		Scan(&a.ID, &a.Created)
+	err := s.pool.QueryRow(ctx, `SELECT id, coalesce(sid, $2), created_at FROM simusage.account WHERE sid = $2 OR name = $1 ORDER BY sid = $2 DESC NULLS LAST LIMIT 1`, name, sid).
+		Scan(&a.ID, &a.SID, &a.Created)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("account %q: %w", name, err)
 	}

@@ -32,20 +32,32 @@ func (s *Store) Estimate(ctx context.Context, d Due, pageSize int) ([]Estimate, 
 		if err != nil {
 			return nil, fmt.Errorf("estimate %s: %w", w.Stream, err)
 		}
-		e := Estimate{Stream: w.Stream, Slices: len(all)}
-		for walk := range walks(w.Stream.Stream, d.Recent, all) {
-			lists, rows := int64(1), int64(0)
-			for _, g := range walk {
-				lists, rows = max(lists, g.lists), rows+g.rows
-			}
-			e.Lists += lists
-			e.Rows += rows
-			// The last page of a list is half full; of a single list we know how full.
-			e.Requests += max(lists, (rows+int64(pageSize)-1)/int64(pageSize)+(lists-1)/2)
-		}
+		e := cost(w.Stream.Stream, d.Recent, all, pageSize)
+		e.Stream = w.Stream
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// cost adds up what slices cost that are walked as Lease would have them.
+func cost(st extract.Stream, recent time.Time, all []guessed, pageSize int) Estimate {
+	e := Estimate{Slices: len(all)}
+	for walk := range walks(st, recent, all) {
+		lists, rows := int64(1), int64(0)
+		for _, g := range walk {
+			lists, rows = max(lists, g.lists), rows+g.rows
+		}
+		e.Lists += lists
+		e.Rows += rows
+		// The last page of a list is half full; of a single list we know how full.
+		e.Requests += max(lists, (rows+int64(pageSize)-1)/int64(pageSize)+(lists-1)/2)
+	}
+	return e
+}
+
+// times is the same as often.
+func (e *Estimate) times(n int64) {
+	e.Slices, e.Lists, e.Rows, e.Requests = e.Slices*int(n), e.Lists*n, e.Rows*n, e.Requests*n
 }
 
 // guessed is a due slice and what it is expected to have.

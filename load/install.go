@@ -221,3 +221,11 @@ func installRights(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return nil
 }
+
+// Readers says whether there is the role that may read the views.
+func (s *Store) Readers(ctx context.Context) (there bool, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'usage_reader')`).Scan(&there); err != nil {
+		return false, fmt.Errorf("look for the role of readers: %w", err)
+	}
+	return there, nil
+}

@@ -105,33 +105,11 @@ func number(file string) int {
 // changes nothing.
 func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 	defer func() { err = forbidden(err) }()
-	cfg, err := ParseURL(url)
-	if err != nil {
-		return Schema{}, err
-	}
-	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
-	if err != nil {
-		return Schema{}, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), plain(err))
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var server int
-	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&server); err != nil {
-		return Schema{}, fmt.Errorf("read the server's version: %w", err)
-	}
-	if server < minPostgres {
-		return Schema{}, fmt.Errorf("%w: Postgres %d is too old; 15 or newer is needed", ErrSchema, server/10000)
-	}
-	// The turns: even CREATE SCHEMA IF NOT EXISTS fails when two do it at once. The lock ends with the connection.
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('simusage.migrate'))`); err != nil {
-		return Schema{}, fmt.Errorf("wait for another migrate: %w", err)
-	}
-	before, err := readSchema(ctx, conn)
+	conn, before, err := turn(ctx, url)
 	if err != nil {
 		return before, err
 	}
-	if before.Dirty || before.Version > before.Latest {
-		return before, before.Err()
-	}
+	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS simusage`); err != nil {
 		return before, fmt.Errorf("migrate: %w", err)
 	}
@@ -139,7 +117,7 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 		if err := rehearse(ctx, conn, before.Version); err != nil {
 			return before, err
 		}
-		if err := up(ctx, cfg.ConnConfig); err != nil {
+		if err := up(ctx, conn.Config()); err != nil {
 			return before, err
 		}
 	}
@@ -152,6 +130,41 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 		return before, err
 	}
 	return readSchema(ctx, conn)
+}
+
+// turn connects to the database, waits for its turn, and reads the schema, of which this program knows all. Even CREATE SCHEMA
+// IF NOT EXISTS fails when two do it at once. The turn ends with the connection.
+func turn(ctx context.Context, url string) (_ *pgx.Conn, before Schema, err error) {
+	cfg, err := ParseURL(url)
+	if err != nil {
+		return nil, before, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	if err != nil {
+		return nil, before, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), plain(err))
+	}
+	defer func() {
+		if err != nil {
+			conn.Close(context.WithoutCancel(ctx))
+		}
+	}()
+	var server int
+	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&server); err != nil {
+		return nil, before, fmt.Errorf("read the server's version: %w", err)
+	}
+	if server < minPostgres {
+		return nil, before, fmt.Errorf("%w: Postgres %d is too old; 15 or newer is needed", ErrSchema, server/10000)
+	}
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('simusage.migrate'))`); err != nil {
+		return nil, before, fmt.Errorf("wait for another migrate: %w", err)
+	}
+	if before, err = readSchema(ctx, conn); err != nil {
+		return nil, before, err
+	}
+	if before.Dirty || before.Version > before.Latest {
+		return nil, before, before.Err()
+	}
+	return conn, before, nil
 }
 
 // forbidden makes what a role has no right to a matter of configuration.

@@ -113,6 +113,10 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 		if err != nil || !mine {
 			return err // somebody else is at it
 		}
+		var unit int16 // of an account that nobody forgets meanwhile
+		if err := tx.QueryRow(ctx, `SELECT billed_unit_id FROM simusage.account WHERE id = $1 FOR KEY SHARE`, st.Account.ID).Scan(&unit); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, planning); err != nil {
 			return err
 		}
@@ -128,10 +132,6 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 		}
 		parts, err := pgx.CollectRows(rows, pgx.RowTo[int16])
 		if err != nil {
-			return err
-		}
-		var unit int16
-		if err := tx.QueryRow(ctx, `SELECT billed_unit_id FROM simusage.account WHERE id = $1`, st.Account.ID).Scan(&unit); err != nil {
 			return err
 		}
 		for _, r := range rollups {

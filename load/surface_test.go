@@ -15,7 +15,7 @@ var promised = map[string]string{
 	"fleet_{grain}":       "account_sid fleet_sid fleet_name {period} {measures}",
 	"network_{grain}":     "account_sid network_sid network_name iso_country {period} {measures}",
 	"total_{grain}":       "account_sid {period} {measures}",
-	"freshness":           "account_sid stream settled_until complete_until newest_period holes oldest_hole days_until_wall last_success_at",
+	"freshness":           "account_sid stream settled_until complete_until newest_period holes oldest_hole days_until_wall last_success_at lost",
 	"reconciliation":      "account_sid stream window_start data_total total_total difference reconciled",
 	"restatements":        "account_sid restated_at period_start old_data_total old_data_total_billed new_data_total new_data_total_billed",
 	"runs":                "started_at finished_at outcome slices pages rows requests retries",
@@ -69,7 +69,7 @@ func TestColumnTypes(t *testing.T) {
 		{`^(cost_per_mb|times_normal|score|waited_seconds|.*_share)$`, "numeric"},
 		{`^(settled|reconciled|data_enabled)$`, "boolean"},
 		{`^(data_limit|data_upload|data_download|.*_total|difference.*|total_upload|total_download|unattributed|.*_data_(upload|download))$`, "bigint"},
-		{`^(run|rows.*|row_count|pages|rejected|requests|retries|throttled|holes|sims.*)$`, "bigint"},
+		{`^(run|rows.*|row_count|pages|rejected|requests|retries|throttled|holes|lost|sims.*)$`, "bigint"},
 		{`^(pid|slices|unchanged|failed|left_due|days_until_wall|idle_days|days_used|hours_late)$`, "integer"},
 		{`^exit_code$`, "smallint"},
 	}

@@ -144,16 +144,37 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// A hole counts down to the wall of extract, and is lost behind it: it is told and holds up nothing else.
 func TestFreshnessCountsDaysUntilTheWall(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)
-	st := h.stream("hour/sim")
-	for _, days := range []int{-3, 0, 40} {
+	hourly, monthly := h.stream("hour/sim"), h.stream("all/total")
+	now, err := time.Parse(time.DateOnly, h.rows(`SELECT (now() AT TIME ZONE 'UTC')::date::text`)[0]) // a test at midnight would have two
+	if err != nil {
+		t.Fatal(err)
+	}
+	wall := extract.Wall(now)
+	for _, c := range []struct {
+		stream int16
+		days   int // from the wall to the start of the slice
+		month  bool
+		want   string // holes, days until the wall, lost, where it is complete from the slice's start
+	}{
+		{hourly.ID, 40, false, "1 40 0 f"},
+		{hourly.ID, 0, false, "1 0 0 f"},
+		{hourly.ID, -1, false, "0 - 1 t"},
+		{hourly.ID, -10, true, "1 -10 0 f"}, // the rest of the month can be asked for
+		{monthly.ID, 0, true, "1 0 0 f"},
+		{monthly.ID, -1, true, "0 - 1 t"}, // one bucket is whole or not at all
+	} {
+		start := wall.AddDate(0, 0, c.days)
+		end := start.AddDate(0, 0, 1)
+		if c.month {
+			end = start.AddDate(0, 1, 0)
+		}
 		h.exec(`DELETE FROM simusage.slice`)
-		h.exec(`INSERT INTO simusage.slice (stream_id, window_start, window_end)
-			SELECT $1, d AT TIME ZONE 'UTC', (d + interval '1 day') AT TIME ZONE 'UTC'
-			FROM (SELECT ((now() AT TIME ZONE 'UTC')::date - interval '18 months')::date + $2::int) AS x(day), LATERAL (SELECT day::timestamp) AS y(d)`, st.ID, days)
-		equal(t, "freshness", h.rows(`SELECT holes, days_until_wall FROM usage.freshness`), fmt.Sprint(1, days))
+		h.exec(`INSERT INTO simusage.slice (stream_id, window_start, window_end) VALUES ($1, $2, $3)`, c.stream, start, end)
+		equal(t, fmt.Sprint(c), h.rows(`SELECT holes, days_until_wall, lost, complete_until = $1 AND settled_until = $1 FROM usage.freshness`, end), c.want)
 	}
 }
 

@@ -48,6 +48,20 @@ type Account struct {
 	SID     string // empty where the credentials do not tell it
 	Streams []extract.Stream
 	Client  *extract.Client
+	// From and To bound what is ever asked for, by sync, backfill and verify; zero for no bound. They are where a slice begins.
+	// Where an account follows another one, the time is cut between them here, and nothing is counted twice.
+	From, To time.Time
+}
+
+// bound is the part of a window that may be asked for.
+func (a Account) bound(w extract.Window) extract.Window {
+	if a.From.After(w.Start) {
+		w.Start = a.From
+	}
+	if !a.To.IsZero() && a.To.Before(w.End) {
+		w.End = a.To
+	}
+	return w
 }
 
 // Since is a point in time or a duration before now; with neither it is 30 days before the account's first run.
@@ -133,9 +147,17 @@ func (j *Job) due(now time.Time, r Range, streams []load.Stream) load.Due {
 		if window.Empty() {
 			window = extract.Window{Start: j.Since.since(s.Account, now), End: now}
 		}
+		for _, a := range j.Accounts {
+			if a.Name == s.Account.Name {
+				window = a.bound(window)
+			}
+		}
 		wall := extract.Wall(now)
 		if window.Start.Before(wall) {
 			window.Start = wall
+		}
+		if window.Empty() {
+			continue
 		}
 		calendar := s.Slices(window)
 		if len(calendar) > 0 && s.Granularity == extract.All && calendar[0].Start.Before(wall) {

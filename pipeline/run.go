@@ -170,6 +170,9 @@ func (r *run) openAccounts(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if err := r.Store.End(ctx, stored, c.To); err != nil {
+			return err
+		}
 		a := account{configured: c, stored: stored}
 		r.clients[stored.ID], r.before[stored.ID] = c.Client, c.Client.Stats()
 		for _, x := range c.Streams {

@@ -141,7 +141,7 @@ func (j *Job) Verify(ctx context.Context, window extract.Window, tell func(Verdi
 				totals[ask.Fixed] = make(map[time.Time]DaySum)
 			}
 			for _, slice := range ask.Slices(window) {
-				part := ask.Ask(slice.Intersect(window), j.Now())
+				part := ask.Ask(a.bound(slice.Intersect(window)), j.Now())
 				if part.Empty() {
 					continue
 				}
@@ -172,6 +172,9 @@ func (j *Job) compare(ctx context.Context, a Account, account load.Account, fami
 		}
 		for i := range page.Records {
 			r := &page.Records[i]
+			if err := account.Is(r.AccountSID); err != nil {
+				return 0, err
+			}
 			row := load.DayRow{Key: r.Get(ask.Group), Upload: r.Upload, Download: r.Download, Total: r.Total, Billed: r.Billed, Unit: r.Unit}
 			if err := api[r.Start].add(row); err != nil {
 				return 0, err

@@ -133,7 +133,7 @@ type unbilled struct {
 type stream struct {
 	AccountSID, Account, Stream                              string
 	CompleteUntil, SettledUntil, NewestPeriod, LastSuccessAt *time.Time
-	Holes                                                    int64
+	Holes, Lost                                              int64
 	OldestHole                                               *time.Time
 }
 

@@ -45,10 +45,10 @@ func (*scope) sayNotes(say say, n notes) {
 // sayComplete tells until when everything is there, and until when it is final.
 func (s *scope) sayComplete(say say) {
 	var complete, settled time.Time
-	var holes int64
+	var holes, lost int64
 	never := false
 	for _, st := range s.Streams {
-		holes += st.Holes
+		holes, lost = holes+st.Holes, lost+st.Lost
 		if st.CompleteUntil == nil || st.SettledUntil == nil {
 			never = true
 			continue
@@ -70,7 +70,10 @@ func (s *scope) sayComplete(say say) {
 		say("good", "Complete until %s.", momentText(complete))
 	}
 	if holes > 0 {
-		say("bad", "%s never loaded; the next sync or backfill gets what the API still has.", plural(holes, "slice was", "slices were"))
+		say("bad", "%s never loaded; the next sync or backfill gets them.", plural(holes, "slice was", "slices were"))
+	}
+	if lost > 0 {
+		say("bad", "%s lost: the API forgot them before they were loaded.", plural(lost, "slice is", "slices are"))
 	}
 	if settled.Before(s.to) {
 		say("note", "Final until %s: late usage and billing may still change what is later.", momentText(settled))

@@ -13,7 +13,7 @@ import (
 // with few large ones it would be the packing of slices that is measured. The default streams have no list of more than
 // a few pages then.
 func (b *bench) latencies(ctx context.Context) error {
-	days := min(100, max(6, b.rows/(million/100)))
+	days := min(104, max(6, b.rows/(million/104))) // as many for each of eight, as in a backfill that is so long that it does not matter
 	l, err := b.loading(ctx, fleet{SIMs: min(500, max(4, b.rows/(24*days))), Countries: 4}, days)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"simusage/extract"
 	"simusage/load"
@@ -116,6 +117,9 @@ func (p *program) account(s *source, name, prefix string, e environment, c confi
 		return account{}, misuse{err}
 	}
 	a := account{pipeline.Account{Name: name, Streams: streams, Client: client}, cfg.Rate}
+	if err := s.life(prefix, e, &a); err != nil {
+		return account{}, err
+	}
 	if a.rate == 0 {
 		a.rate = provider.Rate
 	}
@@ -130,6 +134,35 @@ func accountAttr(name string) []any {
 		return nil
 	}
 	return []any{slog.String("account", name)}
+}
+
+// life reads from when until when the account is asked. A slice is asked for as a whole, so both lie between two of them.
+func (s *source) life(prefix string, e environment, a *account) error {
+	byMonth := slices.ContainsFunc(a.Streams, func(x extract.Stream) bool { return x.Granularity != extract.Hour })
+	for _, bound := range []struct {
+		name, value string
+		into        *time.Time
+	}{
+		{"SIMUSAGE_FROM", e.From, &a.From},
+		{"SIMUSAGE_TO", e.To, &a.To},
+	} {
+		if bound.value == "" {
+			continue
+		}
+		label := s.label(prefix, bound.name)
+		at, err := time.Parse(time.DateOnly, bound.value)
+		if err != nil {
+			return misusef("%s %q: want a date such as 2026-01-31", label, bound.value)
+		}
+		if byMonth && at.Day() != 1 {
+			return misusef("%s %s: want the first of a month, because SIMUSAGE_STREAMS has streams that are asked for by the month", label, bound.value)
+		}
+		*bound.into = at
+	}
+	if !a.To.IsZero() && !a.From.Before(a.To) {
+		return misusef("%s %s is not before %s %s", s.label(prefix, "SIMUSAGE_FROM"), e.From, s.label(prefix, "SIMUSAGE_TO"), e.To)
+	}
+	return nil
 }
 
 // addresses puts the configured addresses in place of the provider's.

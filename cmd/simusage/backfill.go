@@ -25,7 +25,7 @@ func (p *program) backfillCommand() *cobra.Command {
 			"  simusage backfill --from 2026-01-01 --to 2026-02-01 --stream hour/sim@country --again=2026-03-01T12:00:00Z",
 		Args: noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen", "since")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen", "since")
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -42,27 +42,34 @@ func build(path string, flags ...string) error {
 	return exec.Command("go", append(args, ".")...).Run()
 }
 
-// newer builds a later version of the real program: it has one migration more.
-func newer(t *testing.T, migration string) (path string) {
+// newer builds a later version of the real program: it has one migration more, and, if told, the way back from it.
+func newer(t *testing.T, migration string, back ...string) (path string) {
 	t.Helper()
 	files, err := filepath.Glob("../../migrations/*.up.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := filepath.Abs(fmt.Sprintf("../../migrations/%06d_newer.up.sql", len(files)+1))
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {added: filepath.Join(dir, "newer.sql")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"newer.sql": migration, "overlay.json": string(overlay)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	replace := make(map[string]string)
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		return path
 	}
+	for i, text := range append([]string{migration}, back...) {
+		added, err := filepath.Abs(fmt.Sprintf("../../migrations/%06d_newer.%s.sql", len(files)+1, []string{"up", "down"}[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[added] = write(filepath.Base(added), text)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("overlay.json", string(overlay))
 	path = filepath.Join(dir, "simusage")
 	if err := build(path, "-overlay", filepath.Join(dir, "overlay.json")); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ type config struct {
 	accounts               []account
 	since                  pipeline.Since
 	settle, refresh, lease time.Duration
+	jitter                 time.Duration
 	concurrency            int
 	cron                   string
 	listen, pushURL        string
@@ -63,6 +64,9 @@ func (p *program) config(s *source) (config, error) {
 	}
 	if c.lease < time.Second || c.lease > time.Hour {
 		return c, misusef("SIMUSAGE_LEASE %s: want 1s to 1h", c.lease)
+	}
+	if c.jitter, err = s.span("SIMUSAGE_JITTER", e.Jitter); err != nil {
+		return c, err
 	}
 	if c.pushURL, err = s.gateway(e.PushURL); err != nil {
 		return c, err

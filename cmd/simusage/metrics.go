@@ -25,10 +25,11 @@ var (
 
 	up = prometheus.NewDesc("simusage_up", "Whether the warehouse could be read.", nil, nil)
 
-	completeUntil = prometheus.NewDesc("simusage_complete_until_timestamp_seconds", "Before this time every slice that was planned is there.", byStream, nil)
+	completeUntil = prometheus.NewDesc("simusage_complete_until_timestamp_seconds", "Before this time every slice that was planned is there; not of an account that has ended and is there as a whole.", byStream, nil)
 	settledUntil  = prometheus.NewDesc("simusage_settled_until_timestamp_seconds", "Before this time every slice that was planned is there and final.", byStream, nil)
-	holes         = prometheus.NewDesc("simusage_holes", "Slices that were never loaded.", byStream, nil)
-	wall          = prometheus.NewDesc("simusage_days_until_wall", "Days until the oldest hole is older than the API remembers; only where there is a hole.", byStream, nil)
+	holes         = prometheus.NewDesc("simusage_holes", "Slices that were never loaded and can be.", byStream, nil)
+	wall          = prometheus.NewDesc("simusage_days_until_wall", "Days until the API forgets the start of the oldest hole; only where there is a hole.", byStream, nil)
+	lost          = prometheus.NewDesc("simusage_lost_slices", "Slices that the API forgot before they were loaded.", byStream, nil)
 	unreconciled  = prometheus.NewDesc("simusage_unreconciled_slices", "Slices that do not agree with the API's total.", byStream, nil)
 	walking       = prometheus.NewDesc("simusage_leased_slices", "Slices that a process is at work on.", byStream, nil)
 	heldBack      = prometheus.NewDesc("simusage_held_back_slices", "Slices that shrank and are held back.", nil, nil)
@@ -62,7 +63,7 @@ func registry(ctx context.Context, store *load.Store) *prometheus.Registry {
 }
 
 func (m measures) Describe(all chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{up, completeUntil, settledUntil, holes, wall, unreconciled, walking, heldBack, failing, setAside, drifted,
+	for _, d := range []*prometheus.Desc{up, completeUntil, settledUntil, holes, wall, lost, unreconciled, walking, heldBack, failing, setAside, drifted,
 		lastSuccess, lastRun, lastExit, took, phase, ranSlices, ranRows, requests, waited} {
 		all <- d
 	}
@@ -90,9 +91,12 @@ func (m measures) Collect(all chan<- prometheus.Metric) {
 				gauge(d, float64(t.Unix()), s.Account, s.Stream)
 			}
 		}
-		at(completeUntil, s.CompleteUntil)
-		at(settledUntil, s.SettledUntil)
+		if !s.Over() { // it would look staler every day
+			at(completeUntil, s.CompleteUntil)
+			at(settledUntil, s.SettledUntil)
+		}
 		gauge(holes, float64(s.Holes), s.Account, s.Stream)
+		gauge(lost, float64(s.Lost), s.Account, s.Stream)
 		gauge(unreconciled, float64(s.Unreconciled), s.Account, s.Stream)
 		gauge(walking, float64(s.Walking), s.Account, s.Stream)
 		if s.DaysUntilWall != nil {

@@ -14,14 +14,20 @@ func (p *program) migrateCommand() *cobra.Command {
 		Short: "Bring the database to this program's schema",
 		Long: "migrate makes or upgrades the tables and installs the views, at MIGRATE_DATABASE_URL or else DATABASE_URL. It is safe to\n" +
 			"run again, and to run several times at once.\n\n" +
+			"--to goes back to the schema of an older program, which then migrates once more, for its views. What the schema has gained\n" +
+			"since is lost; deploy/RUNBOOK.md says what that is.\n\n" +
 			"Exit codes: 0 the schema is this program's; 1 the database cannot be reached: run it again later; 2 refused: mend what\n" +
 			"the message names.",
-		Example: "  simusage migrate\n  simusage migrate --check",
+		Example: "  simusage migrate\n  simusage migrate --check\n  simusage migrate --to 10",
 		Args:    noArguments,
 	}
 	check := cmd.Flags().Bool("check", false, "change nothing; exit code 2, with the reason, when the schema is not this program's")
+	to := cmd.Flags().Int("to", 0, "go back to this `VERSION`, the newest that the older program knows")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx := cmd.Context()
+		ctx, back := cmd.Context(), cmd.Flags().Changed("to")
+		if back && *check {
+			return misusef("--check and --to: want one of them")
+		}
 		c, err := p.migrateConfig(p.source(cmd))
 		if err != nil {
 			return err
@@ -31,6 +37,13 @@ func (p *program) migrateCommand() *cobra.Command {
 			return err
 		}
 		defer store.Close()
+		if back {
+			after, err := load.MigrateBack(ctx, c.databaseURL, *to)
+			if err == nil {
+				fmt.Fprintf(p.stdout, "schema %d, without views: now run simusage migrate of the program that it is for\n", after.Version)
+			}
+			return err
+		}
 		before, err := store.Schema(ctx)
 		if err != nil {
 			return err
@@ -43,6 +56,9 @@ func (p *program) migrateCommand() *cobra.Command {
 		}
 		if err := after.Err(); err != nil {
 			return err
+		}
+		if readers, err := store.Readers(ctx); err == nil && !readers {
+			c.log.Warn("role usage_reader does not exist, and may not be made here; ask an administrator for CREATE ROLE usage_reader NOLOGIN, then run migrate again")
 		}
 		if before == after {
 			fmt.Fprintf(p.stdout, "schema %d: up to date\n", after.Version)

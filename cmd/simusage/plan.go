@@ -18,14 +18,29 @@ func (p *program) planCommand() *cobra.Command {
 		Use:   "plan",
 		Short: "Say what sync or backfill would do and what it would take",
 		Long: "plan counts the slices that are due and estimates the requests and minutes that they take. It asks nothing of the API and\n" +
-			"writes nothing. Without --from and --to it speaks of sync, with them of backfill.",
-		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again",
+			"writes nothing. Without --from and --to it speaks of sync, with them of backfill.\n\n" +
+			"With --sims it speaks of a fleet that is only thought of, and needs neither database nor credentials: rows, room, and the\n" +
+			"requests of the first load and of a day of syncs, for the streams and settings that are given.",
+		Example: "  simusage plan\n  simusage plan --from 2026-01-01 --to 2026-02-01 --again\n  simusage plan --sims 100000 --countries 10 --provider kore",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen")
 	span := rangeFlags(cmd.Flags())
 	deadline := deadlineFlag(cmd.Flags(), "the command")
+	var fleet load.Fleet
+	cmd.Flags().Int64Var(&fleet.SIMs, "sims", 0, "size a fleet of so many SIMs instead")
+	cmd.Flags().Int64Var(&fleet.Countries, "countries", 5, "of --sims: in so many countries")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("sims") || cmd.Flags().Changed("countries") {
+			if span.given() {
+				return misusef("--sims is of a fleet that is only thought of: it goes without --from, --to, --again and --stream")
+			}
+			z, err := p.sizing(p.source(cmd), fleet)
+			if err != nil {
+				return err
+			}
+			return z.write(p.stdout)
+		}
 		r := span
 		if !span.given() {
 			r = nil // sync's range

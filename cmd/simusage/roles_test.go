@@ -99,6 +99,9 @@ func TestLeastPrivileges(t *testing.T) {
 			t.Errorf("the writer: %s: %v", statement, err)
 		}
 	}
+	if r := writer.run("forget", "--account=", "--yes"); r.code != 2 || !strings.Contains(r.stderr, "run this as the owner of the tables") {
+		t.Errorf("the writer forgets: exit code %d, %s", r.code, r.stderr)
+	}
 	// A right that is taken away is told as what it is, and nothing is half done.
 	do(owner.env["DATABASE_URL"], `REVOKE INSERT ON simusage.series FROM simusage_writer`)
 	b.world.AddSims()
@@ -108,4 +111,8 @@ func TestLeastPrivileges(t *testing.T) {
 	}
 	do(owner.env["DATABASE_URL"], `GRANT INSERT ON simusage.series TO simusage_writer`)
 	writer.must(0, "sync")
+	owner.must(0, "forget", "--account=", "--yes")
+	if left := owner.query(`SELECT FROM simusage.stream`); len(left) > 0 {
+		t.Errorf("%d streams are left", len(left))
+	}
 }

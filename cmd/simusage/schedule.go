@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -21,7 +22,8 @@ func (p *program) scheduleCommand() *cobra.Command {
 		Use:   "schedule",
 		Short: "Stay and run sync by the clock",
 		Long: "schedule stays and runs sync whenever SIMUSAGE_CRON says, in UTC. A run that is due while the last one is still going on is\n" +
-			"left out. Meanwhile it serves /healthz (the process lives), /readyz (schema and database are there) and /metrics (Prometheus).\n" +
+			"left out; with SIMUSAGE_JITTER, many schedules do not begin at the same moment. Meanwhile it serves /healthz (the process\n" +
+			"lives), /readyz (schema and database are there) and /metrics (Prometheus).\n" +
 			"A signal ends the run in order; the exit code is 75 when one was stopped in the middle, otherwise 0.",
 		Example: "  simusage schedule --now\n  simusage schedule --cron '7 * * * *'",
 		Args:    noArguments,
@@ -42,6 +44,9 @@ func (p *program) scheduleCommand() *cobra.Command {
 		timing, err := p.timetable(source.label("", "SIMUSAGE_CRON"), c.cron)
 		if err != nil {
 			return err
+		}
+		if c.jitter > 0 {
+			timing = late{timing, rand.N(c.jitter)}
 		}
 		store, err := p.open(cmd.Context(), c)
 		if err != nil {
@@ -77,6 +82,22 @@ func (p *program) timetable(label, line string) (cron.Schedule, error) {
 		return nil, misusef("%s %q: that never comes", label, line)
 	}
 	return timing, nil
+}
+
+// late is a timetable that comes later by the same time at every turn: many that hang on one clock are spread, and each of
+// them stays as regular as it was.
+type late struct {
+	cron.Schedule
+	by time.Duration
+}
+
+// Next is the next turn after t.
+func (l late) Next(t time.Time) time.Time {
+	next := l.Schedule.Next(t.Add(-l.by))
+	if next.IsZero() {
+		return next // never
+	}
+	return next.Add(l.by)
 }
 
 // resident runs sync again and again. Each run stands for itself: none keeps another from its turn by failing.

@@ -150,6 +150,9 @@ func writeStatus(w io.Writer, j judged, paint func(color, string) string) error 
 	}
 	for _, a := range j.Accounts {
 		fmt.Fprintf(&b, "names%s read at: %s\n", of(a.Account), minute(a.NamesAt))
+		if a.EndsAt != nil {
+			fmt.Fprintf(&b, "nothing%s is asked for from %s on\n", of(a.Account), day(*a.EndsAt))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -15,7 +15,7 @@ func (p *program) syncCommand() *cobra.Command {
 		Example: "  simusage sync\n  simusage sync --since 90d --max-duration 50m",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen")
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, nil, func(ctx context.Context, j task) error {

@@ -153,3 +153,38 @@ func TestMigrateUnderSomebodysView(t *testing.T) {
 	b.must(0, "migrate")
 	b.must(0, "sync")
 }
+
+// The way back: the newer program takes the database to the schema of this one, which then installs its views and goes on.
+func TestWayBack(t *testing.T) {
+	t.Parallel()
+	next := newer(t, `ALTER TABLE simusage.run ADD COLUMN newer integer`, `ALTER TABLE simusage.run DROP COLUMN newer`)
+	b := nowBench(t, fakeapi.WorldConfig{Seed: 77, Sims: 4}, fakeapi.Options{})
+	before := b.query(`SELECT version FROM simusage.schema_migrations`)[0]
+	b.exec(`CREATE VIEW public.mine AS SELECT data_total FROM usage.sim_daily`)
+	b.startThe(next, "migrate").end(t, 0)
+	b.startThe(next, "sync").end(t, 0)
+	if r := b.startThe(next, "migrate", "--to="+before).end(t, 2); !strings.Contains(r.stderr, "public.mine on usage.sim_daily") {
+		t.Errorf("with a view of somebody in the way, it says %s", r.stderr)
+	}
+	b.startThe(next, "migrate", "--check").end(t, 0)
+	b.exec(`DROP VIEW public.mine`)
+	b.startThe(next, "migrate", "--to="+before).end(t, 0)
+	b.start("migrate").end(t, 0)
+	b.start("sync").end(t, 0)
+	b.settled()
+}
+
+// A way back that Postgres refuses has changed nothing but the views, and migrate brings those back.
+func TestRefusedWayBack(t *testing.T) {
+	t.Parallel()
+	next := newer(t, `ALTER TABLE simusage.run ADD COLUMN newer integer`, `SELECT 1 / 0`)
+	b := nowBench(t, fakeapi.WorldConfig{Seed: 78, Sims: 4}, fakeapi.Options{})
+	before := b.query(`SELECT version FROM simusage.schema_migrations`)[0]
+	b.startThe(next, "migrate").end(t, 0)
+	if r := b.startThe(next, "migrate", "--to="+before).end(t, 1); !strings.Contains(r.stderr, "division by zero") {
+		t.Errorf("it says %s", r.stderr)
+	}
+	b.startThe(next, "migrate").end(t, 0)
+	b.startThe(next, "sync").end(t, 0)
+	b.settled()
+}

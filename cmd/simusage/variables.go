@@ -30,6 +30,8 @@ type environment struct {
 	Accounts     string `env:"SIMUSAGE_ACCOUNTS" shown:"one, unnamed" help:"names of several accounts, main,emea: then MAIN_TWILIO_ACCOUNT_SID, EMEA_SIMUSAGE_PROVIDER, … stand above the plain variables"`
 	Streams      string `env:"SIMUSAGE_STREAMS, default=hour/total,hour/country,hour/sim@country" each:"account" help:"what to ask for"`
 	Since        string `env:"SIMUSAGE_SINCE" shown:"30 days before the first run" flag:"since DATE" help:"how far back sync keeps complete: a date, or a duration such as 30d"`
+	From         string `env:"SIMUSAGE_FROM" each:"account" help:"date: nothing before it is ever asked for, also by backfill; for an account that follows another one"`
+	To           string `env:"SIMUSAGE_TO" each:"account" help:"date: nothing from it on is ever asked for; for an account that another one follows"`
 	Settle       string `env:"SIMUSAGE_SETTLE, default=72h" flag:"settle DURATION" help:"how long after its end a slice counts as settled"`
 	Shrink       string `env:"SIMUSAGE_SHRINK, default=0.2" flag:"shrink SHARE" help:"share of a slice's rows or bytes that may vanish at once; one that shrinks more is held back until a later pass agrees"`
 	Refresh      string `env:"SIMUSAGE_REFRESH, default=1h" flag:"refresh DURATION" help:"how old an unsettled slice may get before it is due"`
@@ -39,6 +41,7 @@ type environment struct {
 	ICCID        string `env:"SIMUSAGE_ICCID, default=false" help:"true stores the ICCIDs of SIMs, which are personal data; false erases them"`
 	Lease        string `env:"SIMUSAGE_LEASE, default=60s" help:"how long until the slice of a dead process goes to another, 1s to 1h"`
 	Cron         string `env:"SIMUSAGE_CRON, default=7 * * * *" flag:"cron LINE" help:"when schedule runs sync, in UTC"`
+	Jitter       string `env:"SIMUSAGE_JITTER, default=0s" flag:"jitter DURATION" help:"how much later than that at most, by chance, each schedule begins its runs: for many on one clock"`
 	Listen       string `env:"SIMUSAGE_LISTEN, default=:8080" flag:"listen ADDRESS" help:"where schedule serves /healthz, /readyz and /metrics; off serves none"`
 	PushURL      string `env:"SIMUSAGE_PUSH_URL" help:"Prometheus Pushgateway that sync, backfill and schedule send metrics to at the end of a run: http://host:9091"`
 	Log          string `env:"SIMUSAGE_LOG" shown:"info" help:"debug, info, warn or error; JSON when stderr is no terminal; on one, info lines stay away from the progress unless this is set"`

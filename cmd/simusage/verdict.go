@@ -65,11 +65,8 @@ func (j *judged) words(now time.Time) string {
 	if n := len(what); n > 4 {
 		what = append(what[:3], fmt.Sprintf("%d problems more", n-3))
 	}
-	until, compared := time.Time{}, int64(0)
+	until, compared := j.completeUntil(), int64(0)
 	for _, s := range j.Streams {
-		if s.Read && s.CompleteUntil != nil && (until.IsZero() || s.CompleteUntil.Before(until)) {
-			until = *s.CompleteUntil
-		}
 		compared += s.Reconciled
 	}
 	complete := ""
@@ -84,6 +81,17 @@ func (j *judged) words(now time.Time) string {
 		parts = append(parts, "a "+j.LastRun.Command+" is at work")
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
+// completeUntil is until when the views are complete; those of accounts that are over do not get any further.
+func (j *judged) completeUntil() (until time.Time) {
+	over := !slices.ContainsFunc(j.Streams, func(s load.StreamStatus) bool { return s.Read && !s.Over() })
+	for _, s := range j.Streams {
+		if s.Read && s.Over() == over && s.CompleteUntil != nil && (until.IsZero() || s.CompleteUntil.Before(until)) {
+			until = *s.CompleteUntil
+		}
+	}
+	return until
 }
 
 func (j *judged) has(kind string) bool {
@@ -199,13 +207,17 @@ func (j *judged) judgeSlices(now, since time.Time) {
 	j.judgeProof()
 }
 
-// judgeHoles looks at slices that were never loaded. Those that the API has forgotten nobody can mend.
+// judgeHoles looks at slices that were never loaded. Those that the API has forgotten nobody can mend: they are told, and
+// are nothing to do.
 func (j *judged) judgeHoles(now, since time.Time) {
 	var open days
-	wall := extract.Wall(now)
 	p, lost := problem{Kind: "hole", Wrong: !j.has("running")}, problem{Kind: "lost"}
-	var missing int64
+	var missing, gone int64
 	for _, s := range j.Streams {
+		if s.Lost > 0 && s.Read {
+			gone += s.Lost
+			lost.detail = append(lost.detail, stream(s.Account, s.Stream)+": "+count(s.Lost, "slice"))
+		}
 		if s.Holes == 0 || s.OldestHole == nil || s.HolesUntil == nil {
 			continue
 		}
@@ -213,11 +225,6 @@ func (j *judged) judgeHoles(now, since time.Time) {
 		switch {
 		case !s.Read:
 			text += "; no view reads this stream"
-		case !s.HolesUntil.After(wall):
-			lost.detail = append(lost.detail, text)
-			continue
-		case s.OldestHole.Before(wall):
-			text += ", which the API has forgotten"
 		case s.DaysUntilWall != nil && *s.DaysUntilWall < 30:
 			text += fmt.Sprintf(", which the API forgets in %s", count(int64(*s.DaysUntilWall), "day"))
 		}
@@ -234,8 +241,7 @@ func (j *judged) judgeHoles(now, since time.Time) {
 		}
 		j.add(p)
 	}
-	if len(lost.detail) > 0 {
-		lost.What = "slices were never loaded that the API has forgotten: they are lost"
+	if lost.What = are(gone, "slice") + " lost: the API forgot them before they were loaded"; gone > 0 {
 		j.add(lost)
 	}
 }
@@ -272,7 +278,7 @@ func (j *judged) judgeAnswers(now time.Time) {
 		j.add(p)
 	}
 	for _, a := range j.Accounts {
-		if a.NamesAt != nil && now.Sub(*a.NamesAt) > 24*time.Hour {
+		if ended := a.EndsAt != nil && a.EndsAt.Before(now); !ended && a.NamesAt != nil && now.Sub(*a.NamesAt) > 24*time.Hour {
 			j.add(problem{Kind: "names", What: "the names of SIMs, fleets and networks" + of(a.Account) + " are those of " + minute(a.NamesAt), Mend: "simusage names"})
 		}
 	}

@@ -25,7 +25,7 @@ func (p *program) verifyCommand() *cobra.Command {
 		Example: "  simusage verify --from 2026-01-01 --to 2026-02-01",
 		Args:    noArguments,
 	}
-	runFlags(cmd.Flags(), "cron", "listen", "since", "settle", "refresh", "shrink")
+	runFlags(cmd.Flags(), "cron", "jitter", "listen", "since", "settle", "refresh", "shrink")
 	var r span
 	cmd.Flags().StringVar(&r.from, "from", "", "first `DATE`, 2026-01-31 or RFC 3339, UTC")
 	cmd.Flags().StringVar(&r.to, "to", "", "`DATE` behind the last one (exclusive); a later one than now ends now")

@@ -24,14 +24,14 @@ missing() {
 	exit 0
 }
 
-[ -f LICENSE ] && [ -f NOTICE ] && check echarts.min.js && exit
+[ -f LICENSE ] && [ -f LICENSE-d3 ] && [ -f NOTICE ] && check echarts.min.js && exit
 command -v npm >/dev/null || missing "there is no npm here to get ECharts with"
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
 npm pack "echarts@$version" --pack-destination "$temp" --silent --fetch-retries=1 --no-update-notifier >/dev/null 2>&1 ||
 	missing "npm does not give ECharts $version"
-tar -xzf "$temp/echarts-$version.tgz" -C "$temp" package/LICENSE package/NOTICE package/dist/echarts.min.js
+tar -xzf "$temp/echarts-$version.tgz" -C "$temp" package/LICENSE package/licenses/LICENSE-d3 package/NOTICE package/dist/echarts.min.js
 check "$temp/package/dist/echarts.min.js" || missing "ECharts $version from npm is not what was checked"
-cp "$temp/package/LICENSE" "$temp/package/NOTICE" .
+cp "$temp/package/LICENSE" "$temp/package/licenses/LICENSE-d3" "$temp/package/NOTICE" .
 mv "$temp/package/dist/echarts.min.js" . # last: others may build meanwhile
 echo "ECharts $version, from npm" >&2

@@ -1,0 +1,1 @@
+ALTER TABLE simusage.account DROP COLUMN ends_at;

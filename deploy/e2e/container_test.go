@@ -102,7 +102,7 @@ func (k *kubelet) mount(ctx context.Context, pod *core.Pod, volume string) (stri
 func (c *container) run(alive context.Context) (code int, said string, err error) {
 	cmd := exec.CommandContext(alive, c.program, c.args...)
 	cmd.Env, cmd.Dir = c.env, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = c.grace
 	var out bytes.Buffer

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
@@ -108,16 +107,10 @@ func (k *kubelet) run(ctx, alive context.Context, pod *core.Pod) error {
 	if err != nil {
 		return err
 	}
-	phase, reason := core.PodSucceeded, "Completed"
-	if code != 0 {
-		phase, reason = core.PodFailed, "Error"
-	}
-	ended, err := k.report(ctx, pod, phase, core.ContainerState{Terminated: &core.ContainerStateTerminated{
-		ExitCode: int32(code), Reason: reason, StartedAt: began, FinishedAt: meta.Now()}})
+	ended, err := k.finish(ctx, pod, code, said, began)
 	if err != nil {
 		return err
 	}
-	k.note(ended, code, said)
 	if ended.DeletionTimestamp == nil {
 		return nil
 	}
@@ -136,19 +129,26 @@ func (k *kubelet) report(ctx context.Context, pod *core.Pod, phase core.PodPhase
 	return k.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, meta.PatchOptions{}, "status")
 }
 
-func (k *kubelet) note(pod *core.Pod, code int, said string) {
-	x := exit{pod.Namespace, pod.Labels[batch.JobNameLabel], code, false, said}
-	for _, c := range pod.Status.Conditions {
-		x.disrupted = x.disrupted || c.Type == core.DisruptionTarget && c.Status == core.ConditionTrue
-	}
-	took := time.Duration(0)
-	if s := pod.Status.ContainerStatuses[0].State.Terminated; s != nil {
-		took = s.FinishedAt.Sub(s.StartedAt.Time)
-	}
-	k.t.Logf("%s/%s: exit code %d after %s, disrupted %t: %s", pod.Namespace, pod.Name, code, took, x.disrupted, said)
+// finish reports how a pod ended, and notes it. Nobody gets to see the one without the other.
+func (k *kubelet) finish(ctx context.Context, pod *core.Pod, code int, said string, began meta.Time) (*core.Pod, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	phase, reason := core.PodSucceeded, "Completed"
+	if code != 0 {
+		phase, reason = core.PodFailed, "Error"
+	}
+	ended, err := k.report(ctx, pod, phase, core.ContainerState{Terminated: &core.ContainerStateTerminated{
+		ExitCode: int32(code), Reason: reason, StartedAt: began, FinishedAt: meta.Now()}})
+	if err != nil {
+		return nil, err
+	}
+	x := exit{pod.Namespace, pod.Labels[batch.JobNameLabel], code, false, said}
+	for _, c := range ended.Status.Conditions {
+		x.disrupted = x.disrupted || c.Type == core.DisruptionTarget && c.Status == core.ConditionTrue
+	}
 	k.log = append(k.log, x)
+	k.t.Logf("%s/%s: exit code %d, disrupted %t: %s", pod.Namespace, pod.Name, code, x.disrupted, said)
+	return ended, nil
 }
 
 // ended are the pods of a Job that have ended, in that order.

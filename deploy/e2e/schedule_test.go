@@ -48,7 +48,11 @@ func testSchedule(t *testing.T, c *controlPlane) {
 		}
 	}})
 	second := s.tick(first.Add(time.Hour))
-	<-held
+	select {
+	case <-held:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the second hour's pod has asked for nothing")
+	}
 	third := s.tick(first.Add(2 * time.Hour))
 	await(t, "the controller to hold a start back", c.client.CoreV1().Events(s.namespace).Watch, func(e *core.Event) bool {
 		return e.Reason == "JobAlreadyActive" && e.InvolvedObject.Name == "simusage"

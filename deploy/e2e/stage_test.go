@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"simusage/extract/fakeapi"
 	"simusage/load/pgtest"
@@ -84,6 +85,10 @@ func (s *stage) apply(ours string, env map[string]string, changes ...change) {
 		changes = append(changes, change{kind, "add", container + "/env/-", core.EnvVar{Name: name, Value: value}})
 	}
 	s.kubectl(s.t, "apply", "--kustomize", overlay(s.t, ours, s.namespace, changes...))
+	n, err := s.client.CoreV1().Namespaces().Get(s.t.Context(), s.namespace, meta.GetOptions{})
+	if err != nil || n.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
+		s.t.Fatalf("namespace %s takes any pod: %v, %v", s.namespace, n.Labels, err)
+	}
 }
 
 // finished waits for the end of a Job.

@@ -18,7 +18,7 @@ func MigrateBack(ctx context.Context, url string, version int) (_ Schema, err er
 	if err != nil {
 		return before, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer over(ctx, conn)
 	if version < 1 || version >= before.Version {
 		return before, fmt.Errorf("%w: the database is at version %d, it cannot go back to %d", ErrSchema, before.Version, version)
 	}

@@ -229,3 +229,17 @@ func (s *Store) Readers(ctx context.Context) (there bool, err error) {
 	}
 	return there, nil
 }
+
+// Pooled says whether a pooler stands between us and Postgres: it gives out numbers of its own for the processes behind it.
+func (s *Store) Pooled(ctx context.Context) (bool, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	var behind uint32
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()::bigint`).Scan(&behind); err != nil {
+		return false, fmt.Errorf("look for a pooler: %w", err)
+	}
+	return conn.Conn().PgConn().PID() != behind, nil
+}

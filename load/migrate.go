@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -109,7 +110,7 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 	if err != nil {
 		return before, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer over(ctx, conn)
 	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS simusage`); err != nil {
 		return before, fmt.Errorf("migrate: %w", err)
 	}
@@ -133,7 +134,7 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 }
 
 // turn connects to the database, waits for its turn, and reads the schema, of which this program knows all. Even CREATE SCHEMA
-// IF NOT EXISTS fails when two do it at once. The turn ends with the connection.
+// IF NOT EXISTS fails when two do it at once.
 func turn(ctx context.Context, url string) (_ *pgx.Conn, before Schema, err error) {
 	cfg, err := ParseURL(url)
 	if err != nil {
@@ -145,7 +146,7 @@ func turn(ctx context.Context, url string) (_ *pgx.Conn, before Schema, err erro
 	}
 	defer func() {
 		if err != nil {
-			conn.Close(context.WithoutCancel(ctx))
+			over(ctx, conn)
 		}
 	}()
 	var server int
@@ -165,6 +166,14 @@ func turn(ctx context.Context, url string) (_ *pgx.Conn, before Schema, err erro
 		return nil, before, before.Err()
 	}
 	return conn, before, nil
+}
+
+// over ends the turn. The lock would end with the connection, but a pooler keeps that for others.
+func over(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	conn.Exec(ctx, `SELECT pg_advisory_unlock(hashtext('simusage.migrate'))`)
+	conn.Close(ctx)
 }
 
 // forbidden makes what a role has no right to a matter of configuration.

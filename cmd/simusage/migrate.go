@@ -37,6 +37,9 @@ func (p *program) migrateCommand() *cobra.Command {
 			return err
 		}
 		defer store.Close()
+		if pooled, err := store.Pooled(ctx); err == nil && pooled && !*check {
+			c.log.Warn("a pooler stands before this database; if it pools transactions, give migrate a direct address: MIGRATE_DATABASE_URL")
+		}
 		if back {
 			after, err := load.MigrateBack(ctx, c.databaseURL, *to)
 			if err == nil {

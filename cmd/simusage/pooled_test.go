@@ -103,7 +103,15 @@ func TestRunbookPooled(t *testing.T) {
 			b.env["SIMUSAGE_REFRESH"], b.env["SIMUSAGE_LEASE"], b.env["SIMUSAGE_PAGE_SIZE"] = "30d", "1s", "10"
 			b.env["MIGRATE_DATABASE_URL"] = b.database
 			b.env["DATABASE_URL"] = b.pooler(blocks[0], servers)
-			b.must(0, "migrate")
+			if r := b.must(0, "migrate"); strings.Contains(r.stderr, "pooler") {
+				t.Errorf("straight to Postgres, migrate says %s", r.stderr)
+			}
+			if r := b.with(env{"MIGRATE_DATABASE_URL": ""}).must(0, "migrate"); !strings.Contains(r.stderr, "MIGRATE_DATABASE_URL") {
+				t.Errorf("through the pool, migrate says %s", r.stderr)
+			}
+			if locks := b.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`); len(locks) > 0 {
+				t.Errorf("%d locks are left with the pool", len(locks))
+			}
 			from, to := b.since.Format(time.DateOnly), end.Format(time.DateOnly)
 			arrived := make(chan struct{})
 			b.api.Inject(fakeapi.Fault{After: 40, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {

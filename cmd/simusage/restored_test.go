@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -19,14 +21,24 @@ import (
 func TestRunbookRestore(t *testing.T) {
 	t.Parallel()
 	server := postgres.MustStart(t, pgtest.Options{})
-	b := newBench(t, pgtest.Template{}, fakeapi.WorldConfig{Seed: 34}, fakeapi.Options{})
-	if err := server.CreateDatabase(t.Context(), "simusage", ""); err != nil {
-		t.Fatal(err)
+	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 34}, fakeapi.Options{})
+	as := func(role, database string) string {
+		u, err := url.Parse(server.URL(database))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.User(role)
+		return u.String()
 	}
-	b.database = server.URL("simusage")
-	b.env["DATABASE_URL"], b.env["HERE"] = b.database, t.TempDir()
-	b.env["ADMIN_URL"], b.env["RESTORED_URL"] = server.URL("postgres"), server.URL("simusage_restored")
+	roles := sqlOf(t, "../../deploy/ROLES.md")
+	admin := b.with(nil)
+	admin.database = server.URL("postgres")
+	admin.asks(roles[0])
+	maps.Copy(b.env, env{"HERE": t.TempDir(), "ADMIN_URL": admin.database, "OLD_URL": as("simusage_owner", "simusage"), "NEW_URL": as("simusage_owner", "simusage_restored"),
+		"MIGRATE_DATABASE_URL": as("simusage_owner", "simusage"), "DATABASE_URL": as("simusage_writer", "simusage")})
 	b.must(0, "migrate")
+	b.database = b.env["OLD_URL"]
+	b.asks(roles[1])
 	b.must(0, "sync")
 	b.halfway()
 	blocks := runbook(t, "Back-up and restore")
@@ -39,21 +51,27 @@ func TestRunbookRestore(t *testing.T) {
 	lines := strings.SplitAfter(blocks[1], "\n")
 	point := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "export DATABASE_URL") })
 	b.follow(strings.Join(lines[:point], ""))
-	restored := b.with(nil)
-	restored.database = b.env["RESTORED_URL"]
-	if now := restored.everything(); !slices.Equal(now, before) {
+	b.database = b.env["NEW_URL"]
+	if now := b.everything(); !slices.Equal(now, before) {
 		t.Errorf("%d rows were restored of %d%s", len(now), len(before), firstDifference(now, before))
 	}
-	if left := restored.query(`SELECT FROM simusage.list`); len(left) == 0 {
-		t.Error("no walk was open when the dump was made, so this test says little")
+	if len(b.query(`SELECT FROM simusage.list`)) == 0 || len(b.query(`SELECT FROM simusage.slice WHERE lease_expires_at > clock_timestamp()`)) == 0 {
+		t.Error("no walk was open and held when the dump was made, so this test says little")
 	}
-	restored.asks(`DO $$ DECLARE stage text; n bigint; BEGIN FOR stage IN SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^stage_' LOOP
+	b.exec(`DO $$ DECLARE stage text; n bigint; BEGIN FOR stage IN SELECT tablename FROM pg_tables WHERE schemaname = 'simusage' AND tablename ~ '^stage_' LOOP
 		EXECUTE 'SELECT count(*) FROM simusage.' || stage INTO n; ASSERT n = 0; END LOOP; END $$`)
 
 	b.now = b.now.AddDate(0, 0, 1)
-	b.database = b.env["RESTORED_URL"]
 	b.follow(strings.Join(lines[point:], ""))
 	b.equal(b.world)
+	b.asks(roles[1])
+	b.now = b.now.Add(time.Hour)
+	b.env["DATABASE_URL"] = as("simusage_writer", "simusage_restored")
+	b.must(0, "sync")
+	b.equal(b.world)
+	if rights := b.query(`SELECT FROM pg_class WHERE relnamespace = 'usage'::regnamespace AND NOT has_table_privilege('usage_reader', oid, 'SELECT')`); len(rights) > 0 {
+		t.Errorf("%d views that readers may not read", len(rights))
+	}
 }
 
 // halfway leaves what a process leaves that was killed half-way: some slices are published, walks are open, leases are held.

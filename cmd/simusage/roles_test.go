@@ -15,17 +15,26 @@ import (
 	"simusage/load/pgtest"
 )
 
+// sqlOf is the blocks of SQL of a document.
+func sqlOf(t *testing.T, path string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, block[1])
+	}
+	return blocks
+}
+
 // The roles of deploy/ROLES.md, made with its own commands, on a server of their own: migrate runs as the owner of the
 // database, sync as a role that owns nothing but the fact tables, and neither is a superuser.
 func TestLeastPrivileges(t *testing.T) {
 	t.Parallel()
 	server := postgres.MustStart(t, pgtest.Options{})
 	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 80}, fakeapi.Options{})
-	text, err := os.ReadFile("../../deploy/ROLES.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	blocks := sqlOf(t, "../../deploy/ROLES.md")
 	if len(blocks) != 3 {
 		t.Fatalf("deploy/ROLES.md has %d blocks of SQL, want the roles, the rights and a reader", len(blocks))
 	}
@@ -50,11 +59,11 @@ func TestLeastPrivileges(t *testing.T) {
 			}
 		}
 	}
-	do(server.URL("postgres"), blocks[0][1])
+	do(server.URL("postgres"), blocks[0])
 	owner, writer := b.with(nil), b.with(nil)
 	owner.env["DATABASE_URL"] = as("simusage_owner", "simusage")
 	owner.must(0, "migrate")
-	do(owner.env["DATABASE_URL"], blocks[1][1])
+	do(owner.env["DATABASE_URL"], blocks[1])
 	owner.must(0, "migrate")
 
 	writer.env["DATABASE_URL"] = as("simusage_writer", "simusage")
@@ -71,7 +80,7 @@ func TestLeastPrivileges(t *testing.T) {
 	owner.equal(b.world)
 	owner.must(0, "migrate") // also on partitions that the writer has made
 
-	do(server.URL("postgres"), blocks[2][1])
+	do(server.URL("postgres"), blocks[2])
 	do(as("dashboard", "simusage"), `SELECT * FROM usage.sim_daily`)
 	if reader, err := pgx.Connect(t.Context(), as("dashboard", "simusage")); err != nil {
 		t.Error(err)

@@ -81,6 +81,7 @@ type extent struct {
 func (s *soak) extent() (e extent) {
 	s.t.Helper()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	s.rest()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -101,6 +102,17 @@ func (s *soak) extent() (e extent) {
 		*into = n
 	}
 	return e
+}
+
+// rest waits until the server has ended what belonged to connections that are closed; it does so in its own time. What is
+// left after ten seconds is left.
+func (s *soak) rest() {
+	for began := time.Now(); time.Since(began) < 10*time.Second; {
+		// A new look each time: within a transaction, Postgres says the same again.
+		if s.query(`SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01) WHERE datname = current_database() AND pid <> pg_backend_pid()`)[0] == "0" {
+			return
+		}
+	}
 }
 
 // Days of hourly runs with late usage, late billing, corrections, faults and stopped runs, in minutes: in the end the warehouse

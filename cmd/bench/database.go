@@ -53,7 +53,7 @@ func (d *database) scan(ctx context.Context, sql string, args []any, into ...any
 
 // rest lets what went before come to an end: what autovacuum would have done by then, and what a checkpoint would write.
 func (d *database) rest(ctx context.Context) error {
-	if err := d.exec(ctx, `VACUUM (ANALYZE) simusage.usage_hourly, simusage.usage_daily, simusage.series, simusage.slice, simusage.slice_sum, simusage.list`); err != nil {
+	if err := d.exec(ctx, `VACUUM (ANALYZE) simusage.usage_hourly, simusage.usage_daily, simusage.usage_monthly, simusage.series, simusage.slice, simusage.slice_sum, simusage.list`); err != nil {
 		return err
 	}
 	return d.exec(ctx, `CHECKPOINT`)

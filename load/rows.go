@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -96,7 +97,12 @@ func (r *run) sort() {
 func (r *run) reset() { r.data, r.rows = r.data[:0], r.rows[:0] }
 
 // copied reads a run as the program side of COPY: the header, each row behind the same prefix, the end.
+//
+// When the connection is lost, pgconn.CopyFrom returns while its goroutine may still read. The run is used again then, so
+// the copying ends with end, after which there is nothing more to read.
 type copied struct {
+	mu    sync.Mutex
+	ended bool
 	*run
 	prefix []byte
 	next   int    // of the rows
@@ -104,11 +110,23 @@ type copied struct {
 	buffer []byte
 }
 
-func (r *run) reader(prefix []byte) io.Reader {
+func (r *run) reader(prefix []byte) *copied {
 	return &copied{run: r, prefix: prefix, rest: []byte(copyHeader), buffer: make([]byte, 0, 256)}
 }
 
+// end waits for a Read that is under way.
+func (c *copied) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+}
+
 func (c *copied) Read(p []byte) (n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return 0, io.ErrClosedPipe
+	}
 	for n < len(p) {
 		if len(c.rest) == 0 {
 			switch {
@@ -208,7 +226,9 @@ func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx, into string, prefix func
 		}
 		r.sort()
 		n++
-		tag, err := tx.Conn().PgConn().CopyFrom(ctx, r.reader(prefix(n)), into)
+		reader := r.reader(prefix(n))
+		tag, err := tx.Conn().PgConn().CopyFrom(ctx, reader, into)
+		reader.end()
 		copied += tag.RowsAffected()
 		r.reset()
 		return err

@@ -16,6 +16,8 @@ type Size struct {
 	// Stored are the rows of a day that readers see, and Bytes what a month of 30 days of them takes on disk, with roll-ups and
 	// indexes.
 	Stored, Bytes int64
+	// Slice is how many rows the largest slice has, which are published in one transaction.
+	Slice int64
 	// First is the first load of a window. Daily is what a day of syncs costs: whatever is not settled is read once every refresh.
 	First, Daily Estimate
 }
@@ -36,6 +38,9 @@ func (f Fleet) Size(st extract.Stream, window extract.Window, pageSize int, sett
 	size := Size{First: cost(st, now.Add(-settle), all, pageSize)}
 	for len(open) > 0 && !open[0].window.End.After(now.Add(-settle)) {
 		open = open[1:]
+	}
+	for _, g := range all {
+		size.Slice = max(size.Slice, g.rows)
 	}
 	size.Daily = cost(st, now.Add(-settle), open, pageSize)
 	size.Daily.times(max(1, int64(24*time.Hour/refresh)))

@@ -198,3 +198,16 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("plans %q, error %v", kept, err)
 	}
 }
+
+// A day of a large fleet, of which the reader's answers are slow or quick, and the program's memory little or much.
+func TestDay(t *testing.T) {
+	code, said, complained := measure(t, "", "-only", "day")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, said, complained)
+	}
+	for _, want := range []string{"first load of 3,120 rows", "read again, 5 % changed", "longest transaction", "slowest answer", "usage_daily on disk", "names of 125 SIMs", "top 100"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not said:\n%s", want, said)
+		}
+	}
+}

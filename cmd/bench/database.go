@@ -59,12 +59,12 @@ func (d *database) rest(ctx context.Context) error {
 	return d.exec(ctx, `CHECKPOINT`)
 }
 
-// alone waits until nobody else is connected: a server process counts what it has written when it ends, which is after its
-// client has.
+// alone waits until the program is not connected any more: a server process counts what it has written when it ends, which
+// is after its client has.
 func (d *database) alone(ctx context.Context) error {
 	for {
 		var others int
-		err := d.scan(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+		err := d.scan(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'simusage'`,
 			nil, &others)
 		if err != nil || others == 0 {
 			return err

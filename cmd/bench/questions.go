@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,13 @@ const weeks = 3
 type asked struct {
 	name, what, sql string
 	mayNotRead      []string
+}
+
+// dashboard is the questions of these names, or all, about the last month of a loading.
+func (l loading) dashboard(names ...string) []asked {
+	last := l.window.End.AddDate(0, 0, -1)
+	all := dashboard(time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC), simSID(l.fleet.SIMs/2))
+	return slices.DeleteFunc(all, func(q asked) bool { return len(names) > 0 && !slices.Contains(names, q.name) })
 }
 
 func dashboard(month time.Time, sim string) []asked {
@@ -58,13 +66,17 @@ func (b *bench) questions(ctx context.Context) error {
 	if err := b.fillFor(ctx, l, d); err != nil {
 		return err
 	}
+	return b.dashboards(ctx, d, l.dashboard())
+}
+
+// dashboards measures what each question takes.
+func (b *bench) dashboards(ctx context.Context, d *database, all []asked) error {
 	reader, err := d.reader(ctx)
 	if err != nil {
 		return err
 	}
 	defer reader.Close(ctx)
-	last := l.window.End.AddDate(0, 0, -1)
-	for _, q := range dashboard(time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC), simSID(l.fleet.SIMs/2)) {
+	for _, q := range all {
 		took, err := b.ask(ctx, reader, q)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.what, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -89,13 +90,17 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// setState also makes the days that are going to be asked for, so that nobody waits for them later.
+// setState also makes the days that are going to be asked for, so that nobody waits for them later, and lets the others go:
+// those of a million SIMs take 8 GB.
 func (a *api) setState(w http.ResponseWriter, r *http.Request) {
 	var s state
 	if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	a.mu.Lock()
+	maps.DeleteFunc(a.days, func(key dayKey, _ *day) bool { return key.change != s.Says.Older && key.change != s.Says.Newest })
+	a.mu.Unlock()
 	for n := range a.fleet.Countries {
 		a.day(n, s.Says.Older)
 		a.day(n, s.Says.Newest)

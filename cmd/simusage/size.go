@@ -70,41 +70,27 @@ func (z sizing) write(w io.Writer) error {
 		countries(z.Countries), z.provider.Name, count(int64(z.pageSize), "record"), count(int64(z.concurrency), "request"), limit)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "stream\trows a day\tGB a month\tfirst load, requests\thours\tsyncs of a day, requests\thours\t")
-	// At noon of a day, so that it does not matter when somebody asks.
-	noon := z.now.UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
-	window := extract.Window{Start: extract.Wall(noon), End: noon}
-	var all load.Size
+	window := z.window()
 	line := func(name string, s load.Size) {
 		fmt.Fprintf(table, "%s\t%d\t%.2f\t%d\t%.1f\t%d\t%.1f\t\n", name, s.Stored, float64(s.Bytes)/1e9,
 			s.First.Requests, z.hours(s.First.Requests), s.Daily.Requests, z.hours(s.Daily.Requests))
 	}
 	for _, st := range z.streams {
-		s := z.Size(st, window, z.pageSize, z.settle, z.refresh)
-		line(st.String(), s)
-		all.Stored += s.Stored
-		all.Bytes += s.Bytes
-		all.First.Requests += s.First.Requests
-		all.Daily.Requests += s.Daily.Requests
+		line(st.String(), z.Size(st, window, z.pageSize, z.settle, z.refresh))
 	}
-	line("all", all)
+	line("all", z.all())
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nThe first load is all that the API remembers, %d days. Each hour that a SIM is not in use is a row less.\n%s",
-		int(window.End.Sub(window.Start).Hours()/24), z.advice(z.hours(all.Daily.Requests)))
+	_, err := fmt.Fprintf(w, "\nThe first load is all that the API remembers, %d days. Each hour that a SIM is not in use is a row less.\n\n%s",
+		int(window.End.Sub(window.Start).Hours()/24), z.advice())
 	return err
 }
 
-// advice says what to do where a day of syncs does not fit into a day.
-func (z sizing) advice(hours float64) string {
-	if hours <= 12 {
-		return ""
-	}
-	text := "The syncs of a day take more than half of it: with a longer SIMUSAGE_REFRESH what is not settled is read less often"
-	if z.rate == 0 {
-		text += ", with\na higher SIMUSAGE_CONCURRENCY, or more processes, more of it at once"
-	}
-	return text + ".\n"
+// window is all that the API remembers at noon of today, so that it does not matter when somebody asks.
+func (z sizing) window() extract.Window {
+	noon := z.now.UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+	return extract.Window{Start: extract.Wall(noon), End: noon}
 }
 
 func countries(n int64) string {

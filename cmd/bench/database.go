@@ -69,18 +69,18 @@ func (d *database) alone(ctx context.Context) error {
 		if err != nil || others == 0 {
 			return err
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
 }
 
 // pause is a moment between two looks at what another process does.
-func pause(ctx context.Context) error {
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(10 * time.Millisecond):
+	case <-time.After(d):
 		return nil
 	}
 }
@@ -152,7 +152,7 @@ func (d *database) statements(ctx context.Context, do func() error) (int, error)
 		if n, whole := d.sent(log, last); whole {
 			return n, nil
 		}
-		if err := pause(ctx); err != nil { // what writes the log is a process of its own
+		if err := pause(ctx, 10*time.Millisecond); err != nil { // what writes the log is a process of its own
 			return 0, err
 		}
 	}

@@ -77,7 +77,7 @@ func (w *watch) look(ctx context.Context, conn *pgx.Conn) error {
 			memory += anonymous(pid)
 		}
 		w.memory = max(w.memory, memory)
-		if pause(ctx) != nil {
+		if pause(ctx, 100*time.Millisecond) != nil {
 			return nil
 		}
 	}
@@ -119,7 +119,7 @@ func (w *watch) ask(ctx context.Context, conn *pgx.Conn, l loading) error {
 			w.slowest = max(w.slowest, took)
 			w.answers++
 		}
-		if pause(ctx) != nil {
+		if pause(ctx, 100*time.Millisecond) != nil {
 			return nil
 		}
 	}

@@ -37,7 +37,7 @@ type manifests struct {
 }
 
 // overlays are what people apply.
-var overlays = []string{"twilio", "twilio-backfill", "kore", "kore-backfill"}
+var overlays = []string{"twilio", "twilio-backfill", "kore", "kore-backfill", "trim"}
 
 func render(t *testing.T, overlay string) manifests {
 	t.Helper()
@@ -99,7 +99,7 @@ func jobs(t *testing.T) map[string]batch.JobSpec {
 
 // Every file is in an overlay, every pod's image is the one that the overlay names.
 func TestOverlaysHaveEveryManifest(t *testing.T) {
-	for _, folder := range []string{"base", "backfill"} {
+	for _, folder := range []string{"base", "backfill", "trim"} {
 		k := struct {
 			types.Kustomization `json:",inline"`
 		}{}
@@ -124,8 +124,8 @@ func TestOverlaysHaveEveryManifest(t *testing.T) {
 	if err != nil || len(found) != len(overlays) {
 		t.Errorf("overlays %v, %v", found, err)
 	}
-	if n := len(jobs(t)); n != 6 {
-		t.Errorf("%d jobs, want 6", n)
+	if n := len(jobs(t)); n != 7 {
+		t.Errorf("%d jobs, want 7", n)
 	}
 	for name, job := range jobs(t) {
 		if image := job.Template.Spec.Containers[0].Image; image != "registry.example.com/simusage:latest" {
@@ -172,6 +172,15 @@ func TestBackfillIsShared(t *testing.T) {
 				t.Errorf("%s: %s", overlay, env.Name)
 			}
 		}
+	}
+}
+
+// Once a month, after the month before has settled; and it is another name than the hourly sync's.
+func TestTrim(t *testing.T) {
+	m := render(t, "trim")
+	c, found := m.cronJobs["simusage-trim"]
+	if s := c.Spec; !found || len(m.jobs) > 0 || s.Schedule != "37 3 9 * *" || *s.TimeZone != "Etc/UTC" || s.ConcurrencyPolicy != batch.ForbidConcurrent || *s.StartingDeadlineSeconds < 3600 {
+		t.Errorf("%+v", m)
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 const maxDoubts = 2
 
 // comparedSQL holds the published slices of the wanted windows against the total's slice of the same time: what is missing
-// from them, and whether they agree. A slice that is being walked, is due anyway, or is held back is left out; so is what
-// the wall cuts. Its parameters are $1 to $5, made by args, and $6, the streams to compare.
+// from them, and whether they agree. A slice that is being walked, is due anyway, is held back or has lost its hours is left
+// out; so is what the wall cuts. Its parameters are $1 to $5, made by args, and $6, the streams to compare.
 const comparedSQL = `WITH sums AS MATERIALIZED (
 		SELECT s.id, s.stream_id, s.window_start, s.covered_from, s.covered_until, s.doubts, s.remainder,
-			s.doubted OR s.walk_started_at IS NOT NULL OR s.walk_leader IS NOT NULL OR s.held_at IS NOT NULL AS busy,
+			s.doubted OR s.walk_started_at IS NOT NULL OR s.walk_leader IS NOT NULL OR s.held_at IS NOT NULL OR s.trimmed_at IS NOT NULL AS busy,
 			coalesce(sum(x.data_upload), 0) AS upload, coalesce(sum(x.data_download), 0) AS download, coalesce(sum(x.data_total), 0) AS total,
 			coalesce(sum(x.data_total_billed), 0) AS billed
 		FROM simusage.slice s LEFT JOIN simusage.slice_sum x ON x.slice_id = s.id

@@ -101,7 +101,7 @@ func TestUpgradeStopsBeforeItMigrates(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)
 	h.load(h.feed("hour/sim")[0], "2026-03-10", false, "00 a - 1 1")
-	h.exec(`DROP VIEW usage.freshness`) // an older one, without what the migration adds
+	h.exec(`DROP VIEW usage.freshness, simusage.slice_remembered`) // older ones, without what the migrations have added
 	m, err := migration(h.conn.Config())
 	if err != nil {
 		t.Fatal(err)

@@ -2,11 +2,13 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"simusage/extract"
 )
@@ -58,8 +60,15 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, month ti
 	})
 }
 
+// noPartition says whether err is that there is no partition for a row.
+func noPartition(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23514"
+}
+
 // nameSet remembers names, for many goroutines.
 type nameSet struct{ names sync.Map }
 
 func (n *nameSet) has(name string) bool { _, ok := n.names.Load(name); return ok }
 func (n *nameSet) add(name string)      { n.names.Store(name, true) }
+func (n *nameSet) forget()              { n.names.Clear() }

@@ -38,20 +38,33 @@ type Published struct {
 // later pass says the same, or an operator accepts it. What readers see stays as it was meanwhile.
 func (p *Part) Publish(ctx context.Context, settled bool, caution Caution) (Published, error) {
 	w := p.walk
-	sum := p.digest()
-	if sum != (digest{}) {
-		if err := w.s.ensurePartitions(ctx, w.Stream.Granularity, p.ask()); err != nil {
-			return Published{}, fmt.Errorf("publish %s: %w", p.Name(), err)
-		}
-	}
 	select {
 	case w.run = <-w.s.runs:
 		defer func() { w.s.runs <- w.run }()
 	case <-ctx.Done():
 		return Published{}, ctx.Err()
 	}
-	var done Published
-	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
+	done, err := p.tryPublish(ctx, settled, caution)
+	if noPartition(err) {
+		w.s.partitions.forget() // somebody has dropped one since this process saw it
+		done, err = p.tryPublish(ctx, settled, caution)
+	}
+	if err != nil {
+		return Published{}, fmt.Errorf("publish %s: %w", p.Name(), err)
+	}
+	w.s.held.remove(p.ID)
+	return done, nil
+}
+
+func (p *Part) tryPublish(ctx context.Context, settled bool, caution Caution) (done Published, err error) {
+	w := p.walk
+	sum := p.digest()
+	if sum != (digest{}) {
+		if err := w.s.ensurePartitions(ctx, w.Stream.Granularity, p.ask()); err != nil {
+			return done, err
+		}
+	}
+	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
 		done = Published{}
 		if err := w.hold(ctx, tx); err != nil {
 			return err
@@ -67,11 +80,7 @@ func (p *Part) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 		}
 		return p.publish(ctx, tx, &done, sum, settled, caution)
 	})
-	if err != nil {
-		return Published{}, fmt.Errorf("publish %s: %w", p.Name(), err)
-	}
-	w.s.held.remove(p.ID)
-	return done, nil
+	return done, err
 }
 
 // digest is that of what the walk says of the slice.

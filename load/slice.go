@@ -10,7 +10,8 @@ import (
 
 // Due says which slices want a walk: those of its streams, in their windows, that were never published, or were
 // published while unsettled and are older than the refresh interval, or can now be asked for buckets that were not
-// finished then, or whose walk is still open.
+// finished then, or whose walk is still open. A slice whose hours were dropped is never due: there is nothing left that an
+// answer could be held against.
 type Due struct {
 	Streams []DueStream
 	// Now is the time of the run. What claims to be much younger was written by a clock that ran ahead. Zero for not known.
@@ -38,7 +39,7 @@ const (
 	wantSQL = `unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
 		AS w(stream_id, first, until, finished, wall)`
 	dueSQL = `s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until
-		AND s.window_start < w.finished AND s.window_end > w.wall
+		AND s.window_start < w.finished AND s.window_end > w.wall AND s.trimmed_at IS NULL
 		AND (s.published_at IS NULL
 			OR s.walk_started_at IS NOT NULL
 			OR s.covered_until < least(s.window_end, w.finished)
@@ -76,7 +77,7 @@ const skew = 10 * time.Minute
 func (s *Store) Plan(ctx context.Context, d Due) error {
 	for _, w := range d.Streams {
 		_, err := s.pool.Exec(ctx, `UPDATE simusage.slice SET settled = false, checked_at = 'epoch', covered_until = covered_from, digest = NULL
-			WHERE stream_id = $1 AND checked_at > $2 AND NOT $3`, w.ID, d.Now.Add(skew), d.Now.IsZero())
+			WHERE stream_id = $1 AND checked_at > $2 AND trimmed_at IS NULL AND NOT $3`, w.ID, d.Now.Add(skew), d.Now.IsZero())
 		if err != nil {
 			return fmt.Errorf("doubt the slices of %s: %w", w.Stream, err)
 		}

@@ -11,6 +11,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -187,4 +188,25 @@ func (j *Job) Accept(ctx context.Context, r Range) (int64, error) {
 		accepted += n
 	}
 	return accepted, nil
+}
+
+// Trimmed is the time, from its first day to its last, of which hours of the range were dropped; empty for none.
+func (j *Job) Trimmed(ctx context.Context, r Range) (extract.Window, error) {
+	var all extract.Window
+	for _, a := range j.Accounts {
+		streams, err := j.Store.Peek(ctx, a.Name, a.SID, r.choose(a.Streams), j.Now())
+		if err != nil {
+			return all, err
+		}
+		w, err := j.Store.Trimmed(ctx, streams, r.Window)
+		switch {
+		case err != nil:
+			return all, fmt.Errorf("look for days without hours: %w", err)
+		case all.Empty():
+			all = w
+		case !w.Empty():
+			all = extract.Window{Start: slices.MinFunc([]time.Time{all.Start, w.Start}, time.Time.Compare), End: slices.MaxFunc([]time.Time{all.End, w.End}, time.Time.Compare)}
+		}
+	}
+	return all, nil
 }

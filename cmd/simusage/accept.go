@@ -32,7 +32,7 @@ func (p *program) acceptCommand() *cobra.Command {
 			default:
 				fmt.Fprintf(p.stdout, "accept: %s; the next sync takes over what the API says\n", count(n, "slice"))
 			}
-			return nil
+			return p.tellTrimmed(ctx, j)
 		})
 	}
 	return cmd

@@ -30,6 +30,9 @@ func (p *program) backfillCommand() *cobra.Command {
 	deadline := deadlineFlag(cmd.Flags(), "the run")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.withJob(cmd, deadline, span, func(ctx context.Context, j task) error {
+			if err := p.tellTrimmed(ctx, j); err != nil {
+				return err
+			}
 			end := p.watch(ctx, j.Job, cmd.Name())
 			summary, _ := j.Backfill(ctx, start(cmd), j.want) // the summary holds the error
 			end()

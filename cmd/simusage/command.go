@@ -41,7 +41,7 @@ func (p *program) command() *cobra.Command {
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(flagMisuse)
 	root.AddCommand(p.syncCommand(), p.backfillCommand(), p.planCommand(), p.statusCommand(), p.rejectedCommand(), p.verifyCommand(), p.acceptCommand(), p.reportCommand(),
-		p.namesCommand(), p.forgetCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
+		p.namesCommand(), p.forgetCommand(), p.trimCommand(), p.migrateCommand(), p.scheduleCommand(), p.versionCommand())
 	p.completions(root)
 	return root
 }

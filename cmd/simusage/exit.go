@@ -39,6 +39,8 @@ func exitCode(ctx context.Context, err error) int {
 		return u.summary.Outcome.ExitCode()
 	case errors.Is(err, pipeline.ErrUnequal):
 		return unequal
+	case errors.Is(err, errKept):
+		return pipeline.Partly.ExitCode()
 	case errors.As(err, new(misuse)), refused(err):
 		return pipeline.Refused.ExitCode()
 	case ctx.Err() != nil, errors.Is(err, errDeadline):

@@ -50,7 +50,10 @@ func (p *program) planCommand() *cobra.Command {
 			if err != nil {
 				return orStopped(ctx, err)
 			}
-			return writePlan(p.stdout, estimates, j.config)
+			if err := writePlan(p.stdout, estimates, j.config); err != nil {
+				return err
+			}
+			return p.tellTrimmed(ctx, j)
 		})
 	}
 	return cmd

@@ -111,6 +111,13 @@ func TestLeastPrivileges(t *testing.T) {
 	if r := writer.run("forget", "--account=", "--yes"); r.code != 2 || !strings.Contains(r.stderr, "run this as the owner of the tables") {
 		t.Errorf("the writer forgets: exit code %d, %s", r.code, r.stderr)
 	}
+	// What the writer has made the owner may drop.
+	do(server.URL("simusage"), `UPDATE simusage.slice SET settled = true`)
+	owner.now = owner.now.AddDate(0, 2, 0)
+	owner.must(0, "trim", "--keep-months=1", "--yes")
+	if left := owner.query(`SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'simusage.usage_hourly'::regclass`); len(left) > 0 {
+		t.Errorf("partitions %v are left", left)
+	}
 	// A right that is taken away is told as what it is, and nothing is half done.
 	do(owner.env["DATABASE_URL"], `REVOKE INSERT ON simusage.series FROM simusage_writer`)
 	b.world.AddSims()

@@ -19,7 +19,8 @@ func (p *program) verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Ask the API again and compare it with the warehouse",
 		Long: "verify asks the API for each finished day of a range, without a breakdown, by country and by SIM, and compares every row with\n" +
-			"the daily views. It writes nothing. Days that are not settled may differ by what arrived since the last sync.\n\n" +
+			"the daily views. It writes nothing. Days that are not settled may differ by what arrived since the last sync. A day whose hours\n" +
+			"were dropped (trim) is final: the table shows a difference, which counts as none.\n\n" +
 			"Exit codes: 0 every row is equal; 1 failed, nothing is known: run it again later; 2 refused: mend what the message names;\n" +
 			"5 something differs: the table says where, and backfill --again reads those days again; 75 stopped by a signal.",
 		Example: "  simusage verify --from 2026-01-01 --to 2026-02-01",
@@ -36,6 +37,9 @@ func (p *program) verifyCommand() *cobra.Command {
 			if written := writeVerdicts(p.stdout, verdicts); err == nil {
 				err = written
 			}
+			if told := p.tellTrimmed(ctx, j); err == nil {
+				err = told
+			}
 			return orStopped(ctx, err)
 		})
 	}
@@ -49,7 +53,11 @@ func writeVerdicts(w io.Writer, verdicts []pipeline.Verdict) error {
 	for _, v := range verdicts {
 		verdict := "equal"
 		if !v.Equal() {
-			verdict = fmt.Sprintf("DIFFERS: the warehouse has %s, %d bytes, %s", count(v.Warehouse.Rows, "row"), v.Warehouse.Bytes, money(v.Warehouse))
+			differs := "DIFFERS"
+			if v.Trimmed {
+				differs = "final, its hours were dropped"
+			}
+			verdict = fmt.Sprintf("%s: the warehouse has %s, %d bytes, %s", differs, count(v.Warehouse.Rows, "row"), v.Warehouse.Bytes, money(v.Warehouse))
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\n", day(v.Day), stream(v.Account, v.View), v.API.Rows, v.API.Bytes, money(v.API), verdict)
 	}

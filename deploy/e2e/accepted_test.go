@@ -15,6 +15,7 @@ func testAccepted(t *testing.T, c *controlPlane) {
 		"kore":            {"namespace/simusage configured", "job.batch/simusage-migrate created", "cronjob.batch/simusage created", "networkpolicy.networking.k8s.io/simusage created"},
 		"twilio-backfill": {"job.batch/simusage-backfill created"},
 		"kore-backfill":   {"job.batch/simusage-backfill created"},
+		"trim":            {"cronjob.batch/simusage-trim created"},
 	} {
 		said := c.kubectl(t, "apply", "--dry-run=server", "--kustomize", "../overlays/"+overlay)
 		for _, line := range want {

@@ -10,13 +10,14 @@ SELECT account.sid AS account_sid, account.name AS account, stream.name AS strea
     (min(slice.window_start) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AT TIME ZONE 'UTC')::date - min(slice.wall) AS days_until_wall,
     max(slice.published_at) AS last_success_at,
     count(*) FILTER (WHERE NOT slice.remembered AND (slice.published_at IS NULL OR slice.covered_until < slice.window_end)) AS lost,
-    account.ends_at
+    account.ends_at,
+    max(slice.window_end) FILTER (WHERE slice.trimmed_at IS NOT NULL) AS hours_from
 FROM simusage.stream
 JOIN simusage.account ON account.id = stream.account_id
 JOIN simusage.slice_remembered slice ON slice.stream_id = stream.id AND slice.window_start < coalesce(account.ends_at, 'infinity')
 LEFT JOIN LATERAL (
     SELECT CASE stream.granularity
-        WHEN 'hour' THEN (SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id AND period_start >= last.window_start AND period_start < last.window_end)
+        WHEN 'hour' THEN coalesce((SELECT max(period_start) FROM simusage.usage_hourly WHERE stream_id = stream.id AND period_start >= last.window_start AND period_start < last.window_end), last.window_start)
         WHEN 'day' THEN (SELECT max(period_start)::timestamp AT TIME ZONE 'UTC' FROM simusage.usage_daily WHERE stream_id = stream.id)
         ELSE (SELECT max(period_start)::timestamp AT TIME ZONE 'UTC' FROM simusage.usage_monthly WHERE stream_id = stream.id)
     END AS period
@@ -30,10 +31,11 @@ COMMENT ON COLUMN usage.freshness.account IS 'Name of the account in the configu
 COMMENT ON COLUMN usage.freshness.stream IS 'What is asked for: granularity/group[@fan-out].';
 COMMENT ON COLUMN usage.freshness.settled_until IS 'Before this time every slice that was planned is there and final, but for those that are lost.';
 COMMENT ON COLUMN usage.freshness.complete_until IS 'Before this time every slice that was planned is there, but for those that are lost; the newest ones perhaps still without late usage and billing.';
-COMMENT ON COLUMN usage.freshness.newest_period IS 'Start of the newest hour, day or month that has usage.';
+COMMENT ON COLUMN usage.freshness.newest_period IS 'Start of the newest hour, day or month that has usage; of its day, where the hours of that are kept no more.';
 COMMENT ON COLUMN usage.freshness.holes IS 'Slices that were never loaded and can be: the API remembers them.';
 COMMENT ON COLUMN usage.freshness.oldest_hole IS 'Start of the oldest of these.';
 COMMENT ON COLUMN usage.freshness.days_until_wall IS 'Days until the API forgets the start of the oldest hole: after 18 months, which are taken for 540 days, less one.';
 COMMENT ON COLUMN usage.freshness.last_success_at IS 'When a slice of the stream was loaded last.';
 COMMENT ON COLUMN usage.freshness.lost IS 'Slices that were never loaded, or not whole, before the API forgot them: usage that nobody can tell any more.';
 COMMENT ON COLUMN usage.freshness.ends_at IS 'Nothing from this time on is asked for of this account; NULL: until further notice. Once complete_until has reached it, nothing more is awaited.';
+COMMENT ON COLUMN usage.freshness.hours_from IS 'The hours before this time were dropped (simusage trim) and are in no hourly view; days and months are. NULL: all hours are kept.';

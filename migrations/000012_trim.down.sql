@@ -1,0 +1,1 @@
+ALTER TABLE simusage.slice DROP COLUMN trimmed_at;

@@ -3,11 +3,15 @@ package load
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"simusage/extract"
+	"simusage/migrations"
 )
 
 // cutting is the warehouse of a process that cuts slices into pieces of few rows.
@@ -264,4 +268,39 @@ func TestSizeOfACutFleet(t *testing.T) {
 	if got, want := size.Daily.Lists, int64(24*(3*(1+10*24)+1+10*12)); got != want {
 		t.Errorf("%d lists in a day of syncs, want %d", got, want)
 	}
+}
+
+// The way back to a program that cuts nothing ends walks that are cut, and only these.
+func TestWayBackEndsCutWalks(t *testing.T) {
+	t.Parallel()
+	h := cutting(t, 1)
+	st := h.stream("hour/sim")
+	h.load(st, "2026-03-08", false, "00 a - 1 1", "01 a - 1 1")
+	cut, whole := h.walk(h.Store, st, "2026-03-08"), h.walk(h.Store, st, "2026-03-07")
+	if err := cut.Stage(t.Context(), cut.Lists[1], h.page(cut, "")); err != nil || !cut.IsCut() {
+		t.Fatal(cut.asks(), err)
+	}
+	h.stage(whole, []string{"00 a - 1 1"})
+	ups, err := fs.Glob(migrations.Files, "*.up.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(ups, func(name string) bool { return strings.HasSuffix(name, "_cut.up.sql") })
+	before, err := strconv.Atoi(ups[at-1][:6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MigrateBack(t.Context(), h.url, before); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "walks", h.rows(`SELECT to_char(window_start, 'DD'), walk_started_at IS NULL, leased_by IS NULL FROM simusage.slice ORDER BY 1`), "07 f f", "08 t t")
+	equal(t, "stages", h.rows(`SELECT 'simusage.' || tablename FROM pg_tables WHERE tablename LIKE 'stage%'`), whole.stage())
+	equal(t, "lists", h.rows(`SELECT slice_id, value FROM simusage.list`), fmt.Sprintf("%d ", whole.ID))
+	MustMigrate(t, h.url)
+	if err := whole.resume(t.Context()); err != nil || whole.asks() != "0-24" {
+		t.Errorf("the other walk goes on with %s: %v", whole.asks(), err)
+	}
+	h.publish(whole, false)
+	h.load(st, "2026-03-08", false, "00 a - 1 1", "01 a - 1 1")
+	equal(t, "left", h.rows(leftSQL), "0 0 0 0 0")
 }

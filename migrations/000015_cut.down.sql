@@ -1,16 +1,15 @@
 -- Walks that are cut go: a value has one list only from now on.
-CREATE TEMP TABLE cut ON COMMIT DROP AS SELECT slice_id FROM simusage.list GROUP BY slice_id, value HAVING count(*) > 1;
-DELETE FROM simusage.list WHERE slice_id IN (SELECT slice_id FROM cut);
 UPDATE simusage.slice SET fence = fence + 1, walk_started_at = NULL, ask_from = NULL, ask_until = NULL, leased_by = NULL, lease_expires_at = NULL
-WHERE id IN (SELECT slice_id FROM cut);
+WHERE id IN (SELECT slice_id FROM simusage.list GROUP BY slice_id, value HAVING count(*) > 1);
 DO $$
 DECLARE stage text;
 BEGIN
-    FOR stage IN SELECT DISTINCT 'stage_' || slice_id FROM pg_temp.cut LOOP
+    FOR stage IN SELECT DISTINCT 'stage_' || slice_id FROM simusage.list GROUP BY slice_id, value HAVING count(*) > 1 LOOP
         EXECUTE format('DROP TABLE IF EXISTS simusage.%I', stage);
     END LOOP;
 END
 $$;
+DELETE FROM simusage.list WHERE slice_id IN (SELECT slice_id FROM simusage.list GROUP BY slice_id, value HAVING count(*) > 1);
 ALTER TABLE simusage.list
     DROP CONSTRAINT list_slice_id_value_ask_from_key,
     DROP COLUMN ask_from,

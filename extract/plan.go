@@ -71,6 +71,27 @@ func (s Stream) Ask(slice Window, now time.Time) Window {
 	return w
 }
 
+// Cut is a window of the stream in at most n windows of whole buckets, oldest first and as even as can be, so that a bucket
+// lies in exactly one. One bucket of the whole cannot be cut: what came back would be other buckets.
+func (s Stream) Cut(w Window, n int) []Window {
+	bucket := time.Hour
+	switch s.Granularity {
+	case All:
+		return []Window{w}
+	case Day:
+		bucket = 24 * time.Hour
+	}
+	buckets := int(w.End.Sub(w.Start) / bucket)
+	cuts := make([]Window, max(1, min(n, buckets)))
+	for i := range cuts {
+		cuts[i] = Window{Start: w.Start.Add(time.Duration(i*buckets/len(cuts)) * bucket), End: w.End}
+		if i > 0 {
+			cuts[i-1].End = cuts[i].Start
+		}
+	}
+	return cuts
+}
+
 // Longest is the longest window that one question of the stream may cover, and 0 where slices cannot be asked for
 // together: one bucket of two months is neither the one month nor the other. The API takes 31 days by hour and by SIM,
 // also where SIMs are what a fan-out has to discover, and three months by day; as nobody says how long such a month is, we

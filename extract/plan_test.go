@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -251,6 +252,45 @@ func checkLimits(t *testing.T, s Stream, ask Window, now time.Time) {
 		t.Fatalf("%s is beyond the wall on %s", ask, now)
 	case ask.End.After(now):
 		t.Fatalf("%s is in the future of %s", ask, now)
+	}
+}
+
+// Pieces cover a window exactly, in whole buckets, none of them empty, and as even as can be.
+func TestPromise1Cut(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		stream, window string
+		n              int
+		want           string // how many buckets each piece has
+	}{
+		{"hour/sim", "03-01 00h..03-01 24h", 1, "24"},
+		{"hour/sim", "03-01 00h..03-01 24h", 0, "24"},
+		{"hour/sim", "03-01 00h..03-01 24h", 2, "12 12"},
+		{"hour/sim@country", "03-01 00h..03-01 24h", 5, "4 5 5 5 5"},
+		{"hour/sim", "03-01 00h..03-01 03h", 9, "1 1 1"},
+		{"hour/sim", "03-01 23h..03-01 24h", 9, "1"},
+		{"hour/sim", "", 9, "0"},
+		{"day/sim", "2026-02-01 00h..2026-02-28 24h", 3, "9 9 10"},
+		{"day/sim", "03-01 00h..03-02 24h", 99, "1 1"},
+		{"all/sim", "03-01 00h..03-31 24h", 99, "744"},
+	} {
+		s, w := mustStream(t, test.stream), span(t, test.window)
+		bucket := time.Hour
+		if s.Granularity == Day {
+			bucket = 24 * time.Hour
+		}
+		var got []string
+		until := w.Start
+		for _, piece := range s.Cut(w, test.n) {
+			if !piece.Start.Equal(until) {
+				t.Errorf("%s of %s: a piece begins at %s, the one before ends at %s", test.stream, w, piece.Start, until)
+			}
+			until = piece.End
+			got = append(got, strconv.Itoa(int(piece.End.Sub(piece.Start)/bucket)))
+		}
+		if !until.Equal(w.End) || strings.Join(got, " ") != test.want {
+			t.Errorf("%s of %s in %d is %s until %s, want %s", test.stream, w, test.n, got, until, test.want)
+		}
 	}
 }
 

@@ -164,7 +164,7 @@ func TestRestartForgetsOneList(t *testing.T) {
 	lists := `SELECT no, value, cursor, pages, rows, restarts, done, (SELECT coalesce(sum(p.rows), 0) FROM ` + w.stage() + ` p WHERE list_no = no), (SELECT count(*) FROM simusage.rejected WHERE list_no = no)
 		FROM simusage.list ORDER BY no`
 	equal(t, "lists", h.rows(lists), "0 *  2 0 0 t 0 2", "1 DE  1 2 0 t 2 1", "2   1 1 0 t 1 1", "3 FR  0 0 1 f 0 0")
-	if l := w.Lists[3]; *l != (List{No: 3, Value: "FR", Restarts: 1}) {
+	if l := w.Lists[3]; *l != (List{No: 3, Value: "FR", Ask: w.Ask, Restarts: 1}) {
 		t.Errorf("the list is %+v", *l)
 	}
 	stage(w.Lists[3], "", "00 a FR 4 5")
@@ -234,7 +234,7 @@ func TestPromise2StageEmptiedByACrash(t *testing.T) {
 	if err := w.Begin(t.Context(), st.Ask(w.Window, noon), noon.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if l := w.Lists[0]; *l != (List{}) || !w.Started.Equal(noon.Add(time.Minute)) {
+	if l := w.Lists[0]; *l != (List{Ask: w.Ask}) || !w.Started.Equal(noon.Add(time.Minute)) {
 		t.Errorf("the walk that begins anew is at %+v since %v", *l, w.Started)
 	}
 	h.stage(w, []string{"00 a - 1 1"})

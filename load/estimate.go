@@ -63,7 +63,7 @@ func (e *Estimate) times(n int64) {
 // guessed is a due slice and what it is expected to have.
 type guessed struct {
 	neighbour
-	lists int64
+	lists int64 // pieces included
 }
 
 // guess lists the due slices of a stream, in order of time. Of a stream that was never read the first slice is walked alone,
@@ -86,14 +86,19 @@ func (s *Store) guess(ctx context.Context, d Due) ([]guessed, error) {
 		)
 		SELECT first, until, (CASE WHEN read THEN row_count ELSE coalesce(known.rows, 0) END)::bigint,
 			greatest(1, CASE WHEN read THEN list_count ELSE coalesce(known.lists, 1 + $10::boolean::int) END)::bigint,
-			alone OR known.rows IS NULL AND first = (SELECT max(first) FROM due)
+			alone OR known.rows IS NULL AND first = (SELECT max(first) FROM due), read
 		FROM due CROSS JOIN known ORDER BY first`, append(d.args(), starts, ends, w.FanOut != "")...)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (g guessed, err error) {
-		err = row.Scan(&g.window.Start, &g.window.End, &g.rows, &g.lists, &g.alone)
+		var read bool
+		err = row.Scan(&g.window.Start, &g.window.End, &g.rows, &g.lists, &g.alone, &read)
 		g.window = utc(g.window)
+		if read {
+			ask := g.window.Intersect(extract.Window{Start: w.Wall, End: w.Finished})
+			g.lists = cutLists(w.Stream.Stream, ask, g.rows, g.lists, s.listRows)
+		}
 		return g, err
 	})
 }

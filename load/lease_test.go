@@ -95,7 +95,7 @@ func TestPromise9FencedOutWritesNothing(t *testing.T) {
 		_, published := frozen.Parts[0].Publish(t.Context(), false, Caution{Shrink: 0.5})
 		for what, err := range map[string]error{
 			"begin":   frozen.Begin(t.Context(), frozen.Window, noon.Add(48*time.Hour)),
-			"stage":   frozen.Stage(t.Context(), &List{}, h.page(frozen, "", "01 a - 9 9")),
+			"stage":   frozen.Stage(t.Context(), &List{Ask: frozen.Ask}, h.page(frozen, "", "01 a - 9 9")),
 			"restart": frozen.Restart(t.Context(), &List{}),
 			"publish": published,
 		} {

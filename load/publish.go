@@ -102,7 +102,7 @@ func (p *Part) publish(ctx context.Context, tx pgx.Tx, done *Published, sum dige
 		}
 	}
 	slot, _ := p.slot()
-	rows, lists, err := w.checkStage(ctx, tx, slot)
+	rows, lists, err := w.checkStage(ctx, tx, slot) // as many lists as values, however they are cut
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ func (f Fleet) Size(st extract.Stream, window extract.Window, pageSize int, sett
 	now := window.End
 	all := f.slices(st, window)
 	open := slices.Clone(all)
+	for i, g := range open { // they were read before
+		open[i].lists = cutLists(st, st.Ask(g.window, now), g.rows, g.lists, listRows)
+	}
 	all[len(all)-1].alone = true // nothing is known yet
 	size := Size{First: cost(st, now.Add(-settle), all, pageSize)}
 	for len(open) > 0 && !open[0].window.End.After(now.Add(-settle)) {

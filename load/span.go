@@ -220,7 +220,7 @@ func (w *Walk) link(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// Disband gives a span up: its walk ends, and each of its slices is walked alone until it is published.
+// Disband gives the walk of a span up, or one that is cut: each of its slices is walked alone and whole until it is published.
 func (w *Walk) Disband(ctx context.Context) error {
 	w.letGo()
 	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
@@ -252,6 +252,8 @@ func (w *Walk) fits(p *extract.Page[extract.Record]) error {
 		return fmt.Errorf("%d records cannot be understood (%s) and must be set aside with their slice: %w", n, p.Rejected[0].Reason, ErrAlone)
 	}
 	rows := int64(len(p.Records))
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, l := range w.Lists {
 		rows += l.Rows
 	}

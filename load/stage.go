@@ -69,11 +69,13 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 	var found []*List
 	var err error
 	if w.Discovers(l) {
-		found = w.discover(p)
+		if found, err = w.discover(ctx, p); err != nil {
+			return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
+		}
 	} else if staged, err = w.encode(ctx, &next, p); err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
-	if err := w.s.drift(ctx, w.Stream.Account, p.Drift); err != nil {
+	if err := w.s.drift(ctx, w.account(), p.Drift); err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
 	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
@@ -92,6 +94,8 @@ func (w *Walk) Stage(ctx context.Context, l *List, p *extract.Page[extract.Recor
 	if err != nil {
 		return fmt.Errorf("stage page %d of %s: %w", next.Pages, w.list(l), err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	*l = next
 	w.Lists = append(w.Lists, found...)
 	return nil
@@ -106,8 +110,8 @@ func (w *Walk) checkpoint(batch *pgx.Batch, l *List, found []*List, rejected []e
 		}
 		return nil
 	})
-	for _, f := range found {
-		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, $2, $3)`, w.ID, f.No, f.Value)
+	if len(found) > 0 {
+		w.addLists(batch, found)
 	}
 	for _, r := range rejected {
 		batch.Queue(`INSERT INTO simusage.rejected (slice_id, list_no, list_value, walk_started_at, reason, raw) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -115,9 +119,13 @@ func (w *Walk) checkpoint(batch *pgx.Batch, l *List, found []*List, rejected []e
 	}
 }
 
-// discover makes a list for each value of the fan-out dimension that had usage and is not known yet; usage without a value
-// makes one too, so that the stream says all that the total says.
-func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
+// discover makes a list, or one for each piece, for each value of the fan-out dimension that had usage and is not known yet;
+// usage without a value makes one too, so that the stream says all that the total says.
+func (w *Walk) discover(ctx context.Context, p *extract.Page[extract.Record]) ([]*List, error) {
+	pieces, err := w.cut(ctx)
+	if err != nil {
+		return nil, err
+	}
 	known := make(map[string]bool, len(w.Lists))
 	for _, l := range w.Lists {
 		known[l.Value] = true
@@ -130,9 +138,9 @@ func (w *Walk) discover(p *extract.Page[extract.Record]) []*List {
 		}
 		value = strings.Clone(value)
 		known[value] = true
-		found = append(found, &List{No: int32(len(w.Lists) + len(found)), Value: value})
+		found = append(found, listsOf(len(w.Lists)+len(found), value, pieces)...)
 	}
-	return found
+	return found, nil
 }
 
 // slotRows is what a page has of one slice, as the stage keeps it.
@@ -168,8 +176,8 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 		if at < 0 || !slots[at].Contains(r.Start) {
 			at = slices.IndexFunc(slots, func(s extract.Window) bool { return s.Contains(r.Start) })
 		}
-		if at < 0 {
-			return nil, fmt.Errorf("record %d: %s is not within what was asked, %s", i+1, r.Start, w.Ask)
+		if at < 0 || !l.Ask.Contains(r.Start) {
+			return nil, fmt.Errorf("record %d: %s is not within what was asked, %s", i+1, r.Start, l.Ask)
 		}
 		if r.Unit != code {
 			if row.unit, err = w.s.unit(ctx, r.Unit); err != nil {
@@ -198,6 +206,8 @@ func (w *Walk) encode(ctx context.Context, l *List, p *extract.Page[extract.Reco
 
 // identify holds the account that the records name against the one that the credentials stand for.
 func (w *Walk) identify(ctx context.Context, records []extract.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i := range records {
 		if sid := records[i].AccountSID; sid != "" && sid != w.Stream.Account.SID {
 			if err := w.Stream.Account.identify(ctx, w.s.pool, strings.Clone(sid)); err != nil {
@@ -208,6 +218,13 @@ func (w *Walk) identify(ctx context.Context, records []extract.Record) error {
 	return nil
 }
 
+// account is the walk's account, as far as it is known by now.
+func (w *Walk) account() Account {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Stream.Account
+}
+
 // storable is text from outside as Postgres takes it: valid UTF-8 without zero bytes.
 func storable(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "�")
@@ -215,13 +232,17 @@ func storable(text string) string {
 
 // list is a list as people read it.
 func (w *Walk) list(l *List) string {
+	name := w.Name()
 	switch {
 	case w.Discovers(l):
-		return w.Name() + " (which " + string(w.Stream.FanOut) + ")"
+		name += " (which " + string(w.Stream.FanOut) + ")"
 	case w.Unnamed(l):
-		return w.Name() + " (no " + string(w.Stream.FanOut) + ")"
+		name += " (no " + string(w.Stream.FanOut) + ")"
 	case l.Value != "":
-		return w.Name() + " " + l.Value
+		name += " " + l.Value
 	}
-	return w.Name()
+	if w.piece(l) {
+		name += " " + l.Ask.String()
+	}
+	return name
 }

@@ -11,6 +11,8 @@
 //     no reader looks there, a crash of Postgres empties it, and a count of its rows against the checkpoint finds that out.
 //   - A walk may cover a span, neighbouring slices of a stream that are asked for by one question: a small fleet need not
 //     cost a request a day. What they share is the walk; lease, fence and publish are each slice's own (span.go).
+//   - A walk of one large slice is cut by time into lists that are walked side by side: pages of one list come one after the
+//     other, and there may be tens of thousands (cut.go).
 //   - A publish moves the whole slice into the facts in one transaction: readers see all of it or nothing. A slice
 //     that says what it said before (equal digests) writes no fact row at all.
 //
@@ -41,6 +43,7 @@ type Store struct {
 	owner string
 	lease time.Duration
 
+	listRows int64
 	patience time.Duration
 	conns    sync.Map // the open connections, each a net.Conn
 	stop     context.CancelFunc
@@ -67,6 +70,8 @@ type Options struct {
 	Patience time.Duration
 	// Silence is how long Postgres may answer nothing before its connections are given up. Default 5 minutes.
 	Silence time.Duration
+	// ListRows is how many rows a list is expected to have at least that is a piece of a slice (cut.go). Default 20,000.
+	ListRows int64
 	// Dial replaces how connections are made; nil for the network.
 	Dial pgconn.DialFunc
 	Log  *slog.Logger
@@ -97,7 +102,10 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if opts.Silence == 0 {
 		opts.Silence = defaultSilence
 	}
-	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(), runs: newRuns()}
+	if opts.ListRows == 0 {
+		opts.ListRows = listRows
+	}
+	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, listRows: opts.ListRows, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(), runs: newRuns()}
 	s.watched(cfg)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +29,8 @@ type Walk struct {
 	// Parts are the slices, mostly one, in the order in which they are published: by time, and last the leader.
 	Parts []*Part
 
-	run *run // what a publish sorts its rows in
+	mu  sync.Mutex // held by lists that are walked side by side: for the account's SID, and how far each has come
+	run *run       // what a publish sorts its rows in
 }
 
 // Part is one slice of a walk, the unit of publish.
@@ -54,8 +56,9 @@ func (p *Part) slot() (at, of int) {
 // List is one paged answer and how far it has been walked.
 type List struct {
 	No       int32
-	Value    string // of the fan-out dimension, empty for usage without one; also empty for the only list of a plain stream
-	Cursor   string // where to go on; empty for the first page
+	Value    string         // of the fan-out dimension, empty for usage without one; also empty for the lists of a plain stream
+	Ask      extract.Window // what it asks for: all that the walk asks for, or a piece of it (see cut.go)
+	Cursor   string         // where to go on; empty for the first page
 	Pages    int32
 	Rows     int64
 	Restarts int32
@@ -99,9 +102,8 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 		leave, w.Parts, w.Window = w.members(), []*Part{w.lead()}, w.lead().Window
 	}
 	w.Ask, w.Started = ask.Intersect(w.Window), now
-	w.Lists = []*List{{}}
-	if w.Stream.FanOut != "" {
-		w.Lists[0].Value = discovery
+	if err := w.first(ctx); err != nil {
+		return fmt.Errorf("begin the walk: %w", err)
 	}
 	err := w.s.inTx(ctx, func(tx pgx.Tx) error {
 		if err := w.hold(ctx, tx); err != nil {
@@ -117,7 +119,7 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 		batch.Queue(abandonedSQL, w.ID)
 		batch.Queue(`UPDATE simusage.slice SET walk_started_at = $2, ask_from = $3, ask_until = $4 WHERE id = $1`, w.ID, now, w.Ask.Start, w.Ask.End)
 		clearWalk(batch, w.ID)
-		batch.Queue(`INSERT INTO simusage.list (slice_id, no, value) VALUES ($1, 0, $2)`, w.ID, w.Lists[0].Value)
+		w.addLists(batch, w.Lists)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
@@ -133,17 +135,49 @@ func (w *Walk) Begin(ctx context.Context, ask extract.Window, now time.Time) err
 	return nil
 }
 
+// first makes the lists that a walk begins with.
+func (w *Walk) first(ctx context.Context) error {
+	if w.Stream.FanOut != "" {
+		w.Lists = []*List{{Value: discovery, Ask: w.Ask}}
+		return nil
+	}
+	pieces, err := w.cut(ctx)
+	w.Lists = listsOf(0, "", pieces)
+	return err
+}
+
+// listsOf are the lists of a value, numbered from no on.
+func listsOf(no int, value string, pieces []extract.Window) []*List {
+	lists := make([]*List, len(pieces))
+	for i, piece := range pieces {
+		lists[i] = &List{No: int32(no + i), Value: value, Ask: piece}
+	}
+	return lists
+}
+
+// addLists brings new lists to the checkpoint.
+func (w *Walk) addLists(batch *pgx.Batch, lists []*List) {
+	n := len(lists)
+	nos, values, from, until := make([]int32, n), make([]string, n), make([]time.Time, n), make([]time.Time, n)
+	for i, l := range lists {
+		nos[i], values[i], from[i], until[i] = l.No, l.Value, l.Ask.Start, l.Ask.End
+	}
+	batch.Queue(`INSERT INTO simusage.list (slice_id, no, value, ask_from, ask_until)
+		SELECT $1, l.* FROM unnest($2::integer[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS l`, w.ID, nos, values, from, until)
+}
+
 // resume reads the checkpoint and holds it against the stage.
 func (w *Walk) resume(ctx context.Context) error {
-	rows, err := w.s.pool.Query(ctx, `SELECT no, value, cursor, pages, rows, restarts, done, digest FROM simusage.list WHERE slice_id = $1 ORDER BY no`, w.ID)
+	rows, err := w.s.pool.Query(ctx, `SELECT no, value, coalesce(ask_from, $2), coalesce(ask_until, $3), cursor, pages, rows, restarts, done, digest
+		FROM simusage.list WHERE slice_id = $1 ORDER BY no`, w.ID, w.Ask.Start, w.Ask.End)
 	if err != nil {
 		return fmt.Errorf("read the checkpoint: %w", err)
 	}
 	w.Lists, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*List, error) {
 		l := &List{}
 		var sum []byte
-		err := row.Scan(&l.No, &l.Value, &l.Cursor, &l.Pages, &l.Rows, &l.Restarts, &l.Done, &sum)
-		l.digests = digests(sum)
+		err := row.Scan(&l.No, &l.Value, &l.Ask.Start, &l.Ask.End, &l.Cursor, &l.Pages, &l.Rows, &l.Restarts, &l.Done, &sum)
+		l.Ask, l.digests = utc(l.Ask), digests(sum)
 		return l, err
 	})
 	if err != nil {
@@ -154,20 +188,18 @@ func (w *Walk) resume(ctx context.Context) error {
 }
 
 // checkStage holds the number of staged rows of each list against the checkpoint, and counts what is staged of one slice: its
-// rows, and the lists that have some.
-func (w *Walk) checkStage(ctx context.Context, q querier, slot int) (rows int64, lists int, err error) {
+// rows, and for how many values of the fan-out it has some.
+func (w *Walk) checkStage(ctx context.Context, q querier, slot int) (rows int64, values int, err error) {
 	found, err := q.Query(ctx, w.sql(`SELECT list_no, sum(rows), coalesce(sum(rows) FILTER (WHERE slot = $1), 0) FROM {pages} GROUP BY list_no`),
 		pgx.QueryExecModeSimpleProtocol, slot)
-	staged := make(map[int32]int64)
+	staged, some := make(map[int32]int64), make(map[int32]bool)
 	var no int32
 	var count, of int64
 	if err == nil {
 		_, err = pgx.ForEachRow(found, []any{&no, &count, &of}, func() error {
 			staged[no] = count
 			rows += of
-			if of > 0 {
-				lists++
-			}
+			some[no] = of > 0
 			return nil
 		})
 	}
@@ -177,16 +209,20 @@ func (w *Walk) checkStage(ctx context.Context, q querier, slot int) (rows int64,
 	if err != nil {
 		return 0, 0, fmt.Errorf("count the stage: %w", err)
 	}
+	counted := make(map[string]bool) // a value may have several lists
 	for _, l := range w.Lists {
 		if !w.Discovers(l) && staged[l.No] != l.Rows {
 			return 0, 0, ErrStageLost
 		}
 		delete(staged, l.No)
+		if some[l.No] {
+			counted[l.Value] = true
+		}
 	}
 	if len(staged) > 0 {
 		return 0, 0, ErrStageLost // rows of lists that the crash has taken from the checkpoint
 	}
-	return rows, lists, nil
+	return rows, len(counted), nil
 }
 
 // stageMissing says whether err is that the stage's table is not there.
@@ -219,7 +255,9 @@ func (w *Walk) Restart(ctx context.Context, l *List) error {
 	if w.Discovers(l) {
 		w.Lists = w.Lists[:1]
 	}
-	*l = List{No: l.No, Value: l.Value, Restarts: l.Restarts + 1}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*l = List{No: l.No, Value: l.Value, Ask: l.Ask, Restarts: l.Restarts + 1}
 	return nil
 }
 

@@ -299,11 +299,12 @@ func (h *warehouse) publish(w *Walk, settled bool) Published {
 func (h *warehouse) load(st Stream, day string, settled bool, records ...string) Published {
 	h.tb.Helper()
 	w := h.walk(h.Store, st, day)
-	h.stage(w, records)
-	for i := 1; i < len(w.Lists); i++ {
-		p := h.page(w, "", records...)
-		p.Records = slices.DeleteFunc(p.Records, func(r extract.Record) bool { return r.Get(st.FanOut) != w.Lists[i].Value })
-		if err := w.Stage(h.tb.Context(), w.Lists[i], p); err != nil {
+	for i := 0; i < len(w.Lists); i++ { // the first one of a fan-out adds the others
+		l, p := w.Lists[i], h.page(w, "", records...)
+		if !w.Discovers(l) {
+			p.Records = slices.DeleteFunc(p.Records, func(r extract.Record) bool { return r.Get(st.FanOut) != l.Value || !l.Ask.Contains(r.Start) })
+		}
+		if err := w.Stage(h.tb.Context(), l, p); err != nil {
 			h.tb.Fatal(err)
 		}
 	}

@@ -42,6 +42,7 @@ type bench struct {
 	pageSize int
 	settle   time.Duration
 	lease    time.Duration
+	listRows int64     // a piece of a slice that is cut
 	since    time.Time // from when on the warehouse is complete
 
 	// around, when set, stands between a process and the network.
@@ -89,7 +90,7 @@ func (b *bench) tryProcess(ctx context.Context) (*Job, error) {
 	b.processes++
 	log := slog.New(slog.NewTextHandler(testWriter{b.t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	store, err := load.Open(ctx, b.database, load.Options{Owner: fmt.Sprintf("process %d", b.processes), Log: log, Dial: b.dial,
-		Lease: b.lease, Silence: b.silence, Patience: b.patience})
+		Lease: b.lease, ListRows: b.listRows, Silence: b.silence, Patience: b.patience})
 	if err != nil {
 		return nil, err
 	}

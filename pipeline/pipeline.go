@@ -6,7 +6,8 @@
 // together where the fleet is small, walks their lists page by page, publishes each, and ends when none is left. Whatever
 // stops a run leaves slices due and nothing else.
 //
-// Parallelism is across slices only: a few workers in each process, any number of processes, all taking from Postgres.
+// Parallelism is across slices, a few workers in each process, any number of processes, all taking from Postgres; and within a
+// slice across its lists, as far as workers leave places in flight free (see lists).
 package pipeline
 
 import (
@@ -33,7 +34,7 @@ type Job struct {
 	// Shrink is the share of a slice that may vanish at once; a slice that shrinks more is held back until a later pass
 	// agrees.
 	Shrink float64
-	// Concurrency is how many slices are walked at once.
+	// Concurrency is how many slices are walked at once, and how many lists of them are at once.
 	Concurrency int
 	// ICCID says whether to store the ICCIDs of SIMs, which are personal data.
 	ICCID bool

@@ -18,6 +18,7 @@ type run struct {
 	clients map[int16]*extract.Client // by account number
 	before  map[int16]extract.Stats   // what the clients had done before the run
 	began   time.Time                 // by the machine's clock, to measure from
+	places  chan struct{}             // taken by each list that is being walked
 
 	accounts []account
 
@@ -33,7 +34,8 @@ type run struct {
 // run walks every due slice of the range (an empty range is sync's) and tells how it went. The error is nil when the
 // outcome is Done; the summary is filled in any case.
 func (j *Job) run(ctx context.Context, start load.RunStart, want Range) (Summary, error) {
-	r := &run{Job: j, clients: make(map[int16]*extract.Client), before: make(map[int16]extract.Stats), began: time.Now(), tries: make(map[int64]int)}
+	r := &run{Job: j, clients: make(map[int16]*extract.Client), before: make(map[int16]extract.Stats), began: time.Now(), tries: make(map[int64]int),
+		places: make(chan struct{}, max(j.Concurrency, 1))}
 	id, err := j.Store.StartRun(ctx, start)
 	if err == nil {
 		r.summary.ID = id

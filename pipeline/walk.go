@@ -1,10 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"simusage/extract"
 	"simusage/load"
@@ -23,10 +26,8 @@ func (r *run) walk(ctx context.Context, w *load.Walk, now time.Time) error {
 	if err := w.Begin(ctx, ask, now.Add(time.Since(r.began))); err != nil {
 		return err
 	}
-	for i := 0; i < len(w.Lists); i++ { // the first list of a fan-out adds the others while it is walked
-		if err := r.list(ctx, w, w.Lists[i]); err != nil {
-			return err
-		}
+	if err := r.lists(ctx, w); err != nil {
+		return err
 	}
 	for _, p := range w.Parts {
 		// Settled is judged by when the walk began: its first page may be that old.
@@ -61,6 +62,45 @@ func (r *run) published(p *load.Part, done load.Published, took time.Duration) {
 	}
 }
 
+// lists walks the lists of a walk, those that it has and those that are found meanwhile: the one that finds the values of a
+// fan-out comes first, and alone.
+func (r *run) lists(ctx context.Context, w *load.Walk) error {
+	for done := 0; done < len(w.Lists); {
+		next := w.Lists[done:]
+		if w.Discovers(next[0]) {
+			next = next[:1]
+		}
+		if err := r.sideBySide(ctx, w, next); err != nil {
+			return err
+		}
+		done += len(next)
+	}
+	return nil
+}
+
+// sideBySide walks lists of one slice at the same time. Slices alone were parallel once, which is simpler; but of the largest
+// ones only a few are due every hour, each with more pages than an hour has time for, one after another (load/cut.go).
+//
+// A list takes a place before it begins. There are as many places as the run may have requests in flight, for all slices
+// together, so memory and connections are what they are with as many slices; when many slices are due, they share the places
+// and each has few. Whoever started the walkers waits for them. The first error ends the others in the middle of whatever they do:
+// each list stays where its last page was staged.
+func (r *run) sideBySide(ctx context.Context, w *load.Walk, lists []*load.List) error {
+	walkers, within := errgroup.WithContext(ctx)
+	for _, l := range lists {
+		select {
+		case r.places <- struct{}{}:
+		case <-within.Done():
+			return cmp.Or(walkers.Wait(), ctx.Err())
+		}
+		walkers.Go(func() error {
+			defer func() { <-r.places }()
+			return r.survive(w, func() error { return r.list(within, w, l) })
+		})
+	}
+	return walkers.Wait()
+}
+
 // list walks one list to its end. A position is never derived from data: when the API does not take the page token any
 // more, the list restarts from its first page, once.
 func (r *run) list(ctx context.Context, w *load.Walk, l *load.List) error {
@@ -76,7 +116,7 @@ func (r *run) list(ctx context.Context, w *load.Walk, l *load.List) error {
 		default:
 			continue
 		}
-		r.Log.Warn("list begins again", "slice", w.Name(), "list", l.Value, "page", l.Pages+1, "reason", err)
+		r.Log.Warn("list begins again", "slice", w.Name(), "list", l.Value, "asks", l.Ask.String(), "page", l.Pages+1, "reason", err)
 		if err := w.Restart(ctx, l); err != nil {
 			return err
 		}
@@ -86,12 +126,12 @@ func (r *run) list(ctx context.Context, w *load.Walk, l *load.List) error {
 
 // pages stages page after page, from the cursor on.
 func (r *run) pages(ctx context.Context, w *load.Walk, l *load.List) error {
-	query := w.Stream.Query(w.Ask, l.Value)
+	query := w.Stream.Query(l.Ask, l.Value)
 	switch {
 	case w.Discovers(l):
-		query = w.Stream.Discovery(w.Ask)
+		query = w.Stream.Discovery(l.Ask)
 	case w.Unnamed(l):
-		query = w.Stream.Unnamed(w.Ask)
+		query = w.Stream.Unnamed(l.Ask)
 	}
 	for page, err := range r.clients[w.Stream.Account.ID].Pages(ctx, query, l.Cursor) {
 		if err != nil {

@@ -98,7 +98,7 @@ func (r *run) tried(w *load.Walk) bool {
 
 // slice walks a slice, or several together, and decides what a failure means for the others. An error ends the run.
 func (r *run) slice(ctx context.Context, w *load.Walk, now time.Time) error {
-	if err := r.survive(ctx, w, now); err != nil {
+	if err := r.survive(w, func() error { return r.walk(ctx, w, now) }); err != nil {
 		return r.setback(ctx, w, err)
 	}
 	return nil
@@ -121,16 +121,16 @@ func (r *run) heldBack(p *load.Part, h *load.Held) {
 	r.problem(err)
 }
 
-// survive walks a slice and makes a panic the failure of that slice: in a process that stays, one answer that breaks the
-// program must not end the walks beside it, nor keep the lease for ever.
-func (r *run) survive(ctx context.Context, w *load.Walk, now time.Time) (err error) {
+// survive does what is to be done for a slice and makes a panic the failure of that slice: in a process that stays, one answer
+// that breaks the program must not end the walks beside it, nor keep the lease for ever.
+func (r *run) survive(w *load.Walk, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.Log.Error("panic", "slice", w.Name(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("%s: panic: %v", w.Name(), p)
 		}
 	}()
-	return r.walk(ctx, w, now)
+	return do()
 }
 
 // setback gives a slice that could not be finished back and draws the conclusion from why. The walk stays as it is: the
@@ -158,8 +158,8 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 		r.giveBack(ctx, w)
 		return nil
 	}
-	if w.Spans() && !beyond(err) { // only a slice alone fails, and closes more than itself
-		r.Log.Warn("slices are walked one by one", "slices", w.Name(), "reason", err)
+	if w.Spans() && !beyond(err) || w.IsCut() && pieceRefused(err) { // only a slice alone and whole fails, and closes more than itself
+		r.Log.Warn("slices are walked one by one, and whole", "slices", w.Name(), "reason", err)
 		back, cancel := inOrder(ctx)
 		defer cancel()
 		return w.Disband(back)
@@ -189,6 +189,12 @@ func (r *run) setback(ctx context.Context, w *load.Walk, err error) error {
 // not among these: it may be that it takes too long over a month and answers a day.
 func beyond(err error) bool {
 	return errors.Is(err, extract.ErrCredentials) || errors.Is(err, load.ErrAccount) || load.Broken(err)
+}
+
+// pieceRefused says whether a failure may be due to the piece that was asked for. An outage is not: what is staged of a large slice
+// is worth going on with.
+func pieceRefused(err error) bool {
+	return errors.Is(err, extract.ErrRefused) || errors.Is(err, extract.ErrAnswer)
 }
 
 // giveBack lets others have the slice. Where that fails, its lease runs out by itself.

@@ -49,6 +49,10 @@ func newer(t *testing.T, migration string, back ...string) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var newest int // of the migrations; some numbers may be left out
+	if _, err := fmt.Sscanf(filepath.Base(files[len(files)-1]), "%d", &newest); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	replace := make(map[string]string)
 	write := func(name, text string) string {
@@ -59,7 +63,7 @@ func newer(t *testing.T, migration string, back ...string) (path string) {
 		return path
 	}
 	for i, text := range append([]string{migration}, back...) {
-		added, err := filepath.Abs(fmt.Sprintf("../../migrations/%06d_newer.%s.sql", len(files)+1, []string{"up", "down"}[i]))
+		added, err := filepath.Abs(fmt.Sprintf("../../migrations/%06d_newer.%s.sql", newest+1, []string{"up", "down"}[i]))
 		if err != nil {
 			t.Fatal(err)
 		}

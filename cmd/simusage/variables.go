@@ -35,7 +35,7 @@ type environment struct {
 	Settle       string `env:"SIMUSAGE_SETTLE, default=72h" flag:"settle DURATION" help:"how long after its end a slice counts as settled"`
 	Shrink       string `env:"SIMUSAGE_SHRINK, default=0.2" flag:"shrink SHARE" help:"share of a slice's rows or bytes that may vanish at once; one that shrinks more is held back until a later pass agrees"`
 	Refresh      string `env:"SIMUSAGE_REFRESH, default=1h" flag:"refresh DURATION" help:"how old an unsettled slice may get before it is due"`
-	Concurrency  string `env:"SIMUSAGE_CONCURRENCY, default=4" flag:"concurrency N" help:"slices at once, 1 to 64; shrinks on 429, grows back"`
+	Concurrency  string `env:"SIMUSAGE_CONCURRENCY, default=4" flag:"concurrency N" help:"slices, and pages of them, at once, 1 to 64; shrinks on 429, grows back"`
 	PageSize     string `env:"SIMUSAGE_PAGE_SIZE" shown:"the provider's ceiling" flag:"page-size N" each:"account" help:"records a page; halves itself on repeated 500"`
 	Rate         string `env:"SIMUSAGE_RATE" shown:"none (kore: 10)" flag:"rate N" each:"account" help:"requests a second, at most"`
 	ICCID        string `env:"SIMUSAGE_ICCID, default=false" help:"true stores the ICCIDs of SIMs, which are personal data; false erases them"`

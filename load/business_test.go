@@ -1,9 +1,11 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"simusage/extract"
 )
@@ -241,5 +243,28 @@ func TestSimAnomalyReadsNoMoreThanItMust(t *testing.T) {
 				t.Errorf("reads %s", line)
 			}
 		}
+	}
+}
+
+// Where billing never comes, every day is asked for its own facts, also while nobody has made statistics: compared each with
+// each, days and facts would take minutes.
+func TestUnbilledForHalfAYear(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.feed("hour/sim")[0]
+	if err := h.ensurePartitions(t.Context(), extract.Hour, extract.Window{Start: at("2025-09-01"), End: at("2026-03-01")}); err != nil {
+		t.Fatal(err)
+	}
+	h.exec(`INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country) SELECT $1, 'HS' || n, '', '', '' FROM generate_series(1, 100) n`, st.ID)
+	h.exec(`INSERT INTO simusage.slice (stream_id, window_start, window_end, published_at, checked_at, covered_from, covered_until, settled)
+		SELECT $1, day, day + interval '1 day', now(), day + interval '4 days', day, day + interval '1 day', true
+		FROM generate_series('2025-09-01'::timestamptz, '2026-02-28', interval '1 day') day`, st.ID)
+	h.exec(`INSERT INTO simusage.usage_daily (period_start, series_id, data_upload, data_download, data_total, changed_at, stream_id, billed_unit_id)
+		SELECT window_start::date, series.id, 1, 1, 2, now(), slice.stream_id, 0 FROM simusage.slice, simusage.series`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var rows, late int
+	if err := h.conn.QueryRow(ctx, `SELECT count(*), min(hours_late) FROM usage.unbilled`).Scan(&rows, &late); err != nil || rows != 181*100 || late != 48 {
+		t.Errorf("%d rows, %d hours late, %v", rows, late, err)
 	}
 }

@@ -13,25 +13,30 @@ const maxDoubts = 2
 // comparedSQL holds the published slices of the wanted windows against the total's slice of the same time: what is missing
 // from them, and whether they agree. A slice that is being walked, is due anyway, is held back or has lost its hours is left
 // out; so is what the wall cuts. Its parameters are $1 to $5, made by args, and $6, the streams to compare.
-const comparedSQL = `WITH sums AS MATERIALIZED (
-		SELECT s.id, s.stream_id, s.window_start, s.covered_from, s.covered_until, s.doubts, s.remainder,
-			s.doubted OR s.walk_started_at IS NOT NULL OR s.walk_leader IS NOT NULL OR s.held_at IS NOT NULL OR s.trimmed_at IS NOT NULL AS busy,
-			coalesce(sum(x.data_upload), 0) AS upload, coalesce(sum(x.data_download), 0) AS download, coalesce(sum(x.data_total), 0) AS total,
-			coalesce(sum(x.data_total_billed), 0) AS billed
-		FROM simusage.slice s LEFT JOIN simusage.slice_sum x ON x.slice_id = s.id
-		WHERE s.published_at IS NOT NULL GROUP BY s.id
-	), compared AS (
+//
+// Each slice looks its total up by key (LIMIT leaves the planner no other way), and both their sums: joined as a whole, the
+// slices of ten years would be compared each with each, because nobody can guess how few fit together.
+const comparedSQL = `WITH compared AS (
 		SELECT s.id, s.stream_id, s.window_start, s.doubts, s.remainder, t.id AS total_id, t.stream_id AS total_stream_id,
-			(s.upload, s.download, s.total) = (t.upload, t.download, t.total) AS agrees,
-			s.upload <= t.upload AND s.download <= t.download AND s.total <= t.total AS less,
-			concat_ws(' ', t.upload - s.upload, t.download - s.download, t.total - s.total, t.billed - s.billed) AS missing
-		FROM sums s
-		JOIN simusage.stream st ON st.id = s.stream_id
+			(su.upload, su.download, su.total) = (tu.upload, tu.download, tu.total) AS agrees,
+			su.upload <= tu.upload AND su.download <= tu.download AND su.total <= tu.total AS less,
+			concat_ws(' ', tu.upload - su.upload, tu.download - su.download, tu.total - su.total, tu.billed - su.billed) AS missing
+		FROM ` + wantSQL + `
+		JOIN simusage.stream st ON st.id = w.stream_id
 		JOIN simusage.stream tt ON tt.account_id = st.account_id AND tt.granularity = st.granularity AND tt.filters = st.filters AND tt.grouping = 'total'
-		JOIN sums t ON t.stream_id = tt.id AND t.window_start = s.window_start AND t.covered_from = s.covered_from AND t.covered_until = s.covered_until
-		JOIN ` + wantSQL + ` ON w.stream_id = s.stream_id AND s.window_start >= w.first AND s.window_start < w.until AND s.covered_from >= w.wall
-		WHERE s.stream_id = ANY($6) AND tt.id = ANY($1) AND NOT s.busy AND NOT t.busy
+		JOIN simusage.slice s ON s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until AND s.covered_from >= w.wall
+		CROSS JOIN LATERAL (SELECT * FROM simusage.slice WHERE stream_id = tt.id AND window_start = s.window_start LIMIT 1) t
+		CROSS JOIN LATERAL (` + sumsSQL + ` = s.id) su
+		CROSS JOIN LATERAL (` + sumsSQL + ` = t.id) tu
+		WHERE w.stream_id = ANY($6) AND tt.id = ANY($1) AND s.published_at IS NOT NULL AND t.published_at IS NOT NULL
+			AND t.covered_from = s.covered_from AND t.covered_until = s.covered_until
+			AND NOT (s.doubted OR s.walk_started_at IS NOT NULL OR s.walk_leader IS NOT NULL OR s.held_at IS NOT NULL OR s.trimmed_at IS NOT NULL)
+			AND NOT (t.doubted OR t.walk_started_at IS NOT NULL OR t.walk_leader IS NOT NULL OR t.held_at IS NOT NULL OR t.trimmed_at IS NOT NULL)
 	)`
+
+// sumsSQL are the sums of the slice that is named behind it.
+const sumsSQL = `SELECT coalesce(sum(data_upload), 0) AS upload, coalesce(sum(data_download), 0) AS download, coalesce(sum(data_total), 0) AS total,
+	coalesce(sum(data_total_billed), 0) AS billed FROM simusage.slice_sum WHERE slice_id`
 
 // compareArgs are the parameters of comparedSQL; false when nothing can be compared.
 func (d Due) compareArgs() ([]any, bool) {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -129,5 +130,28 @@ func TestEstimate(t *testing.T) {
 	peeked, err := h.Peek(t.Context(), "", accountSID, []extract.Stream{st.Stream, {Granularity: extract.Day, Group: extract.Fleet}}, noon)
 	if err != nil || peeked[0].ID != st.ID || peeked[1].ID != 0 {
 		t.Errorf("peek: %+v, %v", peeked, err)
+	}
+}
+
+// The books of twenty years are held against the total in a moment: each slice looks up its own, and is not compared with all.
+func TestDoubtOfTwentyYears(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	d := due(h.stream("hour/total"), "2026-03-01", "2026-03-02")
+	for _, name := range []string{"hour/sim", "hour/country"} {
+		d.Streams = append(d.Streams, due(h.stream(name), "2026-03-01", "2026-03-02").Streams...)
+	}
+	for i := range d.Streams {
+		d.Streams[i].Window.Start, d.Streams[i].Wall = at("2006-01-01"), at("2006-01-01")
+	}
+	h.exec(`INSERT INTO simusage.slice (stream_id, window_start, window_end, published_at, checked_at, covered_from, covered_until, settled)
+		SELECT stream.id, day, day + interval '1 day', now(), now(), day, day + interval '1 day', true
+		FROM generate_series('2006-01-01'::timestamptz, '2026-03-01', interval '1 day') day, simusage.stream`)
+	h.exec(`INSERT INTO simusage.slice_sum SELECT slice.id, 0, 1, 1, 1, CASE WHEN name = 'hour/sim' AND window_start = '2010-05-05' THEN 3 ELSE 2 END, 0
+		FROM simusage.slice JOIN simusage.stream ON stream.id = stream_id`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if n, err := h.Doubt(ctx, d); err != nil || n != 2 {
+		t.Errorf("%d slices are in doubt, want that of SIMs and its total; %v", n, err)
 	}
 }

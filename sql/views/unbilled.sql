@@ -1,17 +1,18 @@
 -- Bytes without money 24 hours after their day. What counts is when the day was read last, not the clock on the wall: of a
--- day that was not read since, nobody knows whether its money has come.
+-- day that was not read since, nobody knows whether its money has come. Each day looks up its facts by key: joined as a whole,
+-- facts and days would at times be compared each with each.
 CREATE OR REPLACE VIEW usage.unbilled AS
-SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, u.day, u.data_total,
-    floor(extract(epoch FROM u.checked_at AT TIME ZONE 'UTC' - (u.day + 2)) / 3600)::integer AS hours_late
-FROM (
-    SELECT f.account_id, f.account_sid, f.sim_sid, f.period_start AS day, complete.checked_at, sum(f.data_total)::bigint AS data_total
-    FROM simusage.usage_day f
-    JOIN simusage.complete_day complete ON complete.family = f.family AND complete.account_id = f.account_id AND complete.day = f.period_start
-        AND complete.checked_at AT TIME ZONE 'UTC' >= complete.day + 2
-    WHERE f.family = 'sim' AND f.billed_unit IS NULL AND f.data_total > 0
-    GROUP BY f.account_id, f.account_sid, f.sim_sid, f.period_start, complete.checked_at
+SELECT u.account_sid, u.sim_sid, sim.unique_name AS sim_name, complete.day, u.data_total,
+    floor(extract(epoch FROM complete.checked_at AT TIME ZONE 'UTC' - (complete.day + 2)) / 3600)::integer AS hours_late
+FROM simusage.complete_day complete
+CROSS JOIN LATERAL (
+    SELECT account_sid, sim_sid, sum(data_total)::bigint AS data_total
+    FROM simusage.usage_day
+    WHERE family = 'sim' AND account_id = complete.account_id AND period_start = complete.day AND billed_unit IS NULL AND data_total > 0
+    GROUP BY account_sid, sim_sid
 ) u
-LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid;
+LEFT JOIN simusage.sim ON sim.account_id = complete.account_id AND sim.sid = u.sim_sid
+WHERE complete.family = 'sim' AND complete.checked_at AT TIME ZONE 'UTC' >= complete.day + 2;
 
 COMMENT ON VIEW usage.unbilled IS 'Bytes that had no money 24 hours after the end of their day. One row for each account, SIM, day, while it is so.';
 COMMENT ON COLUMN usage.unbilled.account_sid IS 'SID of the account (AC…).';

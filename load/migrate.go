@@ -111,6 +111,11 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 		return before, err
 	}
 	defer over(ctx, conn)
+	return migrateIn(ctx, conn, before)
+}
+
+// migrateIn is Migrate by whose turn it is.
+func migrateIn(ctx context.Context, conn *pgx.Conn, before Schema) (_ Schema, err error) {
 	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS simusage`); err != nil {
 		return before, fmt.Errorf("migrate: %w", err)
 	}
@@ -126,6 +131,9 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 		err = installRights(ctx, conn) // a role that was made since gets its rights; no view is touched
 	} else {
 		err = installViews(ctx, conn)
+	}
+	if err == nil {
+		err = shareRights(ctx, conn)
 	}
 	if err != nil {
 		return before, err

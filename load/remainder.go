@@ -97,9 +97,13 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, facts(`UPDATE simusage.slice SET remainder = $4, rolled_up_for = NULL,
-				remainder_size = (SELECT coalesce(sum(data_total), 0) FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3)
-			WHERE id = $5`), pgx.QueryExecModeSimpleProtocol, of, slice.Start, slice.End, *r.Wanted, r.ID)
+		var size int64
+		err = tx.QueryRow(ctx, facts(`SELECT coalesce(sum(data_total), 0)::bigint FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3`),
+			pgx.QueryExecModeSimpleProtocol, of, slice.Start, slice.End).Scan(&size)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE simusage.slice SET remainder = $2, rolled_up_for = NULL, remainder_size = $3 WHERE id = $1`, r.ID, *r.Wanted, size)
 		return err
 	})
 }

@@ -30,6 +30,15 @@ func migrated(ctx context.Context, url string) error {
 	return err
 }
 
+// prepared is a warehouse as the tests have it: migrated, and distributed where they run on Citus.
+var prepared = pgtest.Template{Name: "migrated", Prepare: func(ctx context.Context, url string) error {
+	if !postgres.Distributed() {
+		return migrated(ctx, url)
+	}
+	_, err := Distribute(ctx, url)
+	return err
+}}
+
 // noon is when the tests take place: 2026-03-10 is under way, 2026-03-07 is just about to settle.
 var noon = at("2026-03-10 12:07")
 
@@ -46,7 +55,7 @@ type warehouse struct {
 
 func newWarehouse(tb testing.TB) *warehouse {
 	tb.Helper()
-	return openWarehouse(tb, postgres.Database(tb, pgtest.Template{Name: "migrated", Prepare: migrated}))
+	return openWarehouse(tb, postgres.Database(tb, prepared))
 }
 
 // newServerWarehouse is a warehouse on a server of its own, to kill it or to measure it.

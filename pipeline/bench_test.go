@@ -26,7 +26,11 @@ var postgres = pgtest.NewCluster(os.Getenv)
 func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 func migrate(ctx context.Context, url string) error {
-	_, err := load.Migrate(ctx, url)
+	change := load.Migrate
+	if postgres.Distributed() {
+		change = load.Distribute
+	}
+	_, err := change(ctx, url)
 	return err
 }
 

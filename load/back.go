@@ -29,7 +29,7 @@ func MigrateBack(ctx context.Context, url string, version int) (_ Schema, err er
 	if version < oldestDistributed && len(moved) > 0 {
 		return before, fmt.Errorf("%w: the facts are distributed by Citus, which programs of version %d do not know; run simusage migrate --undistribute first; nothing was changed", ErrSchema, version)
 	}
-	files, _, err := viewFiles()
+	files, _, err := viewFiles(false)
 	if err != nil {
 		return before, err
 	}

@@ -209,5 +209,5 @@ func TestTablesAreFitForCitus(t *testing.T) {
 	}
 	equal(t, "identities, which a sequence replaces", MustRows(t, conn, `SELECT relname, attname, format_type(atttypid, NULL) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 		WHERE relnamespace = 'simusage'::regnamespace AND relname = ANY('{`+strings.Join(of, ",")+`}') AND attidentity <> '' ORDER BY 1`), numbers...)
-	equal(t, "triggers", MustRows(t, conn, `SELECT tgname FROM pg_trigger WHERE NOT tgisinternal`))
+	equal(t, "triggers", MustRows(t, conn, `SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal AND relnamespace = 'simusage'::regnamespace`))
 }

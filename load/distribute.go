@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,16 +52,13 @@ func Distribute(ctx context.Context, url string) (_ Schema, err error) {
 	if err := citus(ctx, conn); err != nil {
 		return before, err
 	}
-	if before, err = migrateIn(ctx, conn, before); err != nil {
+	if before, err = migrateIn(ctx, conn, before, true); err != nil { // views that are for Citus do on plain Postgres too
 		return before, err
 	}
 	for _, table := range slices.Concat(replicated, distributed) {
 		if err := spread(ctx, conn, table); err != nil {
 			return before, fmt.Errorf("distribute %s: %w", table, err)
 		}
-	}
-	if err := shareRights(ctx, conn); err != nil {
-		return before, err
 	}
 	return readSchema(ctx, conn)
 }
@@ -98,7 +94,7 @@ func Undistribute(ctx context.Context, url string) (_ Schema, err error) {
 	if err := takeRights(ctx, conn); err != nil {
 		return before, err
 	}
-	if err := installViews(ctx, conn); err != nil { // they were made anew, without comments and rights
+	if err := installViews(ctx, conn, false); err != nil { // they were made anew, without comments and rights
 		return before, err
 	}
 	return readSchema(ctx, conn)
@@ -135,8 +131,8 @@ func spreadTables(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	if !there {
 		return nil, nil
 	}
-	rows, err := conn.Query(ctx, `SELECT relname FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid
-		WHERE relnamespace = 'simusage'::regnamespace AND relname = ANY($1) ORDER BY 1`, slices.Concat(replicated, distributed))
+	rows, err := conn.Query(ctx, `SELECT relname FROM pg_dist_partition JOIN pg_class c ON c.oid = logicalrelid JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE nspname = 'simusage' AND relname = ANY($1) ORDER BY 1`, slices.Concat(replicated, distributed))
 	if err != nil {
 		return nil, fmt.Errorf("look for distributed tables: %w", err)
 	}
@@ -180,8 +176,17 @@ func spread(ctx context.Context, conn *pgx.Conn, table string) error {
 // gather brings one table back, if it is away.
 func gather(ctx context.Context, conn *pgx.Conn, table string) error {
 	return moveTable(ctx, conn, table, true, func(tx pgx.Tx) error {
+		comments, err := commentsOn(ctx, tx, table)
+		if err != nil {
+			return err
+		}
 		if err := execf(ctx, tx, `SELECT undistribute_table('simusage.%s')`, table); err != nil {
 			return err
+		}
+		for _, comment := range comments { // Citus forgets them
+			if err := execf(ctx, tx, comment); err != nil {
+				return err
+			}
 		}
 		for _, n := range numbered {
 			if n.table != table {
@@ -202,6 +207,17 @@ func gather(ctx context.Context, conn *pgx.Conn, table string) error {
 		}
 		return nil
 	})
+}
+
+// commentsOn are the statements that would make a table's comments.
+func commentsOn(ctx context.Context, tx pgx.Tx, table string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT format('COMMENT ON %s IS %L', CASE objsubid WHEN 0 THEN 'TABLE simusage.' || $1 ELSE 'COLUMN simusage.' || $1 || '.' || attname END, description)
+		FROM pg_description LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND objsubid > 0
+		WHERE classoid = 'pg_class'::regclass AND objoid = ('simusage.' || $1)::regclass`, table)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // moveTable runs a move of a table that is away, or is not, in one transaction. A sync that goes on may wait for the move
@@ -244,27 +260,46 @@ func execf(ctx context.Context, tx pgx.Tx, statements string, names ...any) erro
 	return err
 }
 
-// shareRights lets readers read what is not here any more. A view is read with the rights of its owner, but Citus asks the
-// workers as the reader. What these tables have the views show too.
+// lent are the tables that stay here and that the views need beside the facts.
+var lent = []string{"account", "feed", "fleet", "network", "restatement", "sim", "slice", "slice_sum", "stream"}
+
+// simColumns are what readers may know of simusage.sim: all but the ICCID.
+const simColumns = `account_id, sid, unique_name, status, fleet_sid, created_at, updated_at, gone_at`
+
+// shareRights lets readers read what the views are made of. A view is read with the rights of its owner, but what Citus asks the
+// workers, and what it sends them, it asks as the reader. There is little in these tables that the views do not show.
 func shareRights(ctx context.Context, conn *pgx.Conn) error {
-	moved, err := spreadTables(ctx, conn)
-	if err != nil || len(moved) == 0 {
-		return err
-	}
-	return rights(ctx, conn, `GRANT USAGE ON SCHEMA simusage TO usage_reader; GRANT SELECT ON %s TO usage_reader`, moved)
+	return rights(ctx, conn, `GRANT USAGE ON SCHEMA simusage`, `GRANT SELECT`, `TO`)
 }
 
 // takeRights takes them back.
 func takeRights(ctx context.Context, conn *pgx.Conn) error {
-	return rights(ctx, conn, `REVOKE SELECT ON %s FROM usage_reader; REVOKE USAGE ON SCHEMA simusage FROM usage_reader`, slices.Concat(replicated, distributed))
+	return rights(ctx, conn, `REVOKE USAGE ON SCHEMA simusage`, `REVOKE SELECT`, `FROM`)
 }
 
-func rights(ctx context.Context, conn *pgx.Conn, change string, tables []string) error {
+func rights(ctx context.Context, conn *pgx.Conn, schema, table, whom string) error {
 	var readers bool
 	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'usage_reader')`).Scan(&readers)
-	if err == nil && readers {
-		_, err = conn.Exec(ctx, fmt.Sprintf(change, "simusage."+strings.Join(tables, ", simusage.")), pgx.QueryExecModeSimpleProtocol)
+	if err != nil || !readers {
+		return err
 	}
+	whom = ` ` + whom + ` usage_reader`
+	statements := []string{schema + whom}
+	for _, name := range slices.Concat(distributed, replicated, lent) {
+		columns := ``
+		if name == "sim" {
+			columns = ` (` + simColumns + `)`
+		}
+		statements = append(statements, table+columns+` ON simusage.`+name+whom)
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, statement := range statements {
+			if err := execf(ctx, tx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("change the rights of readers: %w", err)
 	}

@@ -227,7 +227,7 @@ func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, unitCounts, err
 		})
 		return err
 	})
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "23505" {
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "XX000") { // Citus passes on what a worker said, without its code
 		if err := p.unpack(ctx, tx); err != nil {
 			return 0, nil, err
 		}

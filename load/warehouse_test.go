@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -91,6 +92,33 @@ func (h *warehouse) process(owner string, lease time.Duration) *Store {
 	}
 	h.tb.Cleanup(s.Close)
 	return s
+}
+
+// reader is a role that may log in and read the views, which goes with the test.
+func (h *warehouse) reader() string {
+	h.tb.Helper()
+	role := "reader_" + strings.ToLower(rand.Text())
+	h.exec(`CREATE ROLE ` + role + ` LOGIN IN ROLE usage_reader`)
+	h.tb.Cleanup(func() {
+		ctx := context.WithoutCancel(h.tb.Context())
+		conn, err := pgx.Connect(ctx, h.url)
+		if err == nil {
+			defer conn.Close(ctx)
+			_, err = conn.Exec(ctx, `DROP ROLE `+role)
+		}
+		if err != nil {
+			h.tb.Errorf("drop role %s: %v", role, err)
+		}
+	})
+	return role
+}
+
+// plainOnly skips a test on Citus, where it cannot hold.
+func plainOnly(t *testing.T, why string) {
+	t.Helper()
+	if postgres.Distributed() {
+		t.Skip("not on Citus: " + why)
+	}
 }
 
 func MustConnect(tb testing.TB, url string) *pgx.Conn {

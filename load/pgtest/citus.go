@@ -97,7 +97,7 @@ func (c *citus) CreateDatabase(ctx context.Context, name, template string) error
 	db := c.name(name)
 	create := "CREATE DATABASE " + pgx.Identifier{db}.Sanitize()
 	if template != "" {
-		if err := c.seal(ctx, c.name(template)); err != nil {
+		if err := c.template(ctx, c.name(template)); err != nil {
 			return fmt.Errorf("seal template %s: %w", template, err)
 		}
 		create += " TEMPLATE " + pgx.Identifier{c.name(template)}.Sanitize()
@@ -129,21 +129,25 @@ func (c *citus) join(ctx context.Context, db string) error {
 	return nil
 }
 
-// seal keeps everybody out of a template, Citus' own worker too: Postgres copies no database that is in use.
-func (c *citus) seal(ctx context.Context, db string) error {
+// template seals a template, once: Postgres copies no database that is in use.
+func (c *citus) template(ctx context.Context, db string) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.templates[db] {
-		return nil
+	if !c.templates[db] {
+		err = c.seal(ctx, db)
+		c.templates[db] = err == nil
 	}
-	err := c.each(func(n node) error {
+	return err
+}
+
+// seal keeps everybody out of a database, Citus' own worker too.
+func (c *citus) seal(ctx context.Context, db string) error {
+	return c.each(func(n node) error {
 		if err := execAt(ctx, n.url.String(), `ALTER DATABASE `+pgx.Identifier{db}.Sanitize()+` ALLOW_CONNECTIONS false`); err != nil {
 			return err
 		}
 		return execAt(ctx, n.url.String(), `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1`, db)
 	})
-	c.templates[db] = err == nil
-	return err
 }
 
 func (c *citus) dropDatabase(ctx context.Context, name string) error {
@@ -151,9 +155,12 @@ func (c *citus) dropDatabase(ctx context.Context, name string) error {
 }
 
 func (c *citus) drop(ctx context.Context, db string) error {
-	err := c.each(func(n node) error {
-		return execAt(ctx, n.url.String(), "DROP DATABASE IF EXISTS "+pgx.Identifier{db}.Sanitize()+" WITH (FORCE)")
-	})
+	err := c.seal(ctx, db)
+	if err == nil {
+		err = c.each(func(n node) error {
+			return execAt(ctx, n.url.String(), "DROP DATABASE "+pgx.Identifier{db}.Sanitize()+" WITH (FORCE)")
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("drop database %s: %w", db, err)
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -210,4 +211,33 @@ func TestTablesAreFitForCitus(t *testing.T) {
 	equal(t, "identities, which a sequence replaces", MustRows(t, conn, `SELECT relname, attname, format_type(atttypid, NULL) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 		WHERE relnamespace = 'simusage'::regnamespace AND relname = ANY('{`+strings.Join(of, ",")+`}') AND attidentity <> '' ORDER BY 1`), numbers...)
 	equal(t, "triggers", MustRows(t, conn, `SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal AND relnamespace = 'simusage'::regnamespace`))
+}
+
+// The views that are other ones on Citus show the same as those that they replace.
+func TestViewsForCitusShowTheSame(t *testing.T) {
+	t.Parallel()
+	h := openWarehouse(t, postgres.Database(t, pgtest.Template{Name: "plain", Prepare: migrated}))
+	seedQuestions(t, h)
+	h.months("hour/total", "hour/country", "hour/sim@country")
+	names, err := fs.Glob(sql.Files, "citus/*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	before := h.contents()
+	for _, name := range names {
+		if view := "usage." + strings.TrimSuffix(filepath.Base(name), ".sql"); before[view] != nil && len(before[view]) == 0 {
+			t.Errorf("%s shows nothing", view)
+		}
+	}
+	views := func() []string {
+		return slices.DeleteFunc(MustSchema(t, h.conn), func(line string) bool { return strings.Contains(line, "simusage.calendar_") })
+	}
+	comments := views()
+	for _, citus := range []bool{true, false} {
+		if err := installViews(t.Context(), h.conn, citus); err != nil {
+			t.Fatal(err)
+		}
+		sameContents(t, fmt.Sprint("on Citus: ", citus), h.contents(), before)
+		equal(t, "columns, comments, rights", views(), comments...)
+	}
 }

@@ -97,6 +97,9 @@ func Undistribute(ctx context.Context, url string) (_ Schema, err error) {
 	if err := installViews(ctx, conn, false); err != nil { // they were made anew, without comments and rights
 		return before, err
 	}
+	if _, err := conn.Exec(ctx, `DROP TABLE simusage.calendar_day, simusage.calendar_month`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return before, fmt.Errorf("drop the calendar: %w", err)
+	}
 	return readSchema(ctx, conn)
 }
 
@@ -260,8 +263,9 @@ func execf(ctx context.Context, tx pgx.Tx, statements string, names ...any) erro
 	return err
 }
 
-// lent are the tables that stay here and that the views need beside the facts.
-var lent = []string{"account", "feed", "fleet", "network", "restatement", "sim", "slice", "slice_sum", "stream"}
+// lent are the tables that stay here and that the views need beside the facts, and the views that sum nothing: a condition on
+// those reaches the workers.
+var lent = []string{"account", "calendar_day", "calendar_month", "feed", "fleet", "network", "restatement", "sim", "slice", "slice_sum", "stream", "usage_day", "usage_hour"}
 
 // simColumns are what readers may know of simusage.sim: all but the ICCID.
 const simColumns = `account_id, sid, unique_name, status, fleet_sid, created_at, updated_at, gone_at`

@@ -26,11 +26,16 @@ var postgres = pgtest.NewCluster(os.Getenv)
 func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 func migrate(ctx context.Context, url string) error {
-	change := load.Migrate
-	if postgres.Distributed() {
-		change = load.Distribute
+	_, err := load.Migrate(ctx, url)
+	return err
+}
+
+// prepare migrates, and distributes where the tests run on Citus.
+func prepare(ctx context.Context, url string) error {
+	if !postgres.Distributed() {
+		return migrate(ctx, url)
 	}
-	_, err := change(ctx, url)
+	_, err := load.Distribute(ctx, url)
 	return err
 }
 
@@ -73,7 +78,7 @@ func newBench(t *testing.T, cfg fakeapi.WorldConfig, opts fakeapi.Options) *benc
 	server := httptest.NewServer(b.api)
 	t.Cleanup(server.Close)
 	b.apiURL = server.URL
-	b.database = postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: migrate})
+	b.database = postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: prepare})
 	b.streams = parseStreams(t, "hour/total", "hour/country", "hour/sim@country")
 	return b
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -227,7 +228,7 @@ func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, unitCounts, err
 		})
 		return err
 	})
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "XX000") { // Citus passes on what a worker said, without its code
+	if duplicate(err) {
 		if err := p.unpack(ctx, tx); err != nil {
 			return 0, nil, err
 		}
@@ -235,6 +236,12 @@ func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, unitCounts, err
 		return copied, nil, err
 	}
 	return copied, units, err
+}
+
+// duplicate says whether a key was met twice. Citus passes on what a worker said without its code, but with the key's name.
+func duplicate(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "XX000" && strings.Contains(pg.Message, "_pkey_"))
 }
 
 // unpack makes rows of the staged pages, in a table of this transaction. A record that came twice in one run is there once.

@@ -89,7 +89,7 @@ func (s *soak) extent() (e extent) {
 	s.exec(`VACUUM`)
 	for query, into := range map[string]*int{
 		`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name !~ '^citus'`: &e.connections,
-		`SELECT count(*) FROM pg_tables WHERE schemaname = 'simusage' AND tablename LIKE 'stage%'`:             &e.stages,
+		`SELECT count(*) FROM pg_tables WHERE schemaname = 'simusage' AND tablename LIKE 'stage%'`:                                                                                  &e.stages,
 		`SELECT count(*) FROM simusage.list`:                                                   &e.lists,
 		`SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'`: &e.partitions,
 		`SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE relnamespace = 'simusage'::regnamespace AND relkind = 'r' AND NOT relispartition

@@ -8,15 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"simusage/load/pgtest"
 )
 
 const otherSID = "AC0000000000000000000000000000000b"
 
 func TestAccount(t *testing.T) {
 	t.Parallel()
-	url := postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: migrated})
+	url := postgres.Database(t, prepared)
 	s, err := Open(t.Context(), url, Options{Owner: "process 1"})
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ func version(n int) (records []string, seen string) {
 
 // Promise 3: a reader sees a slice as it was or as it is, hours and days alike, whenever it asks.
 func TestPromise3ReadersSeeAllOrNothing(t *testing.T) {
+	plainOnly(t, "each worker is asked for itself, and a question in several parts several times")
 	t.Parallel()
 	h := newWarehouse(t)
 	st := h.feed("hour/sim")[0]

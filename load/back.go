@@ -22,7 +22,14 @@ func MigrateBack(ctx context.Context, url string, version int) (_ Schema, err er
 	if version < 1 || version >= before.Version {
 		return before, fmt.Errorf("%w: the database is at version %d, it cannot go back to %d", ErrSchema, before.Version, version)
 	}
-	files, _, err := viewFiles()
+	moved, err := spreadTables(ctx, conn)
+	if err != nil {
+		return before, err
+	}
+	if version < oldestDistributed && len(moved) > 0 {
+		return before, fmt.Errorf("%w: the facts are distributed by Citus, which programs of version %d do not know; run simusage migrate --undistribute first; nothing was changed", ErrSchema, version)
+	}
+	files, _, err := viewFiles(false)
 	if err != nil {
 		return before, err
 	}

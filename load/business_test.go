@@ -227,6 +227,7 @@ func TestSimAnomaly(t *testing.T) {
 
 // Who asks for a day of sim_anomaly reads that day and the 28 before, and no partition beside.
 func TestSimAnomalyReadsNoMoreThanItMust(t *testing.T) {
+	plainOnly(t, "the view is another one")
 	t.Parallel()
 	h := newWarehouse(t)
 	st := h.feed("hour/sim")[0]

@@ -26,11 +26,16 @@ import (
 // viewFile is one file of package sql.
 type viewFile struct{ name, text string }
 
-// viewFiles are the views in the order of their installation, with the rights at the end, and the digest of it all.
-func viewFiles() ([]viewFile, string, error) {
+// viewFiles are the views in the order of their installation, with the rights at the end, and the digest of it all. On Citus
+// some views are then replaced by others that show the same.
+func viewFiles(citus bool) ([]viewFile, string, error) {
 	hash := sha256.New()
 	var files []viewFile
-	for _, pattern := range []string{"base/*.sql", "views/*.sql", "rights.sql"} {
+	patterns := []string{"base/*.sql", "views/*.sql", "rights.sql"}
+	if citus {
+		patterns = append(patterns, "citus/*.sql")
+	}
+	for _, pattern := range patterns {
 		names, err := fs.Glob(sql.Files, pattern)
 		if err != nil {
 			return nil, "", err
@@ -47,7 +52,7 @@ func viewFiles() ([]viewFile, string, error) {
 	return files, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// view is the view that the file makes; false for the rights.
+// view is the view that the file makes; false for the rights, and for what replaces a view.
 func (f viewFile) view() (pgx.Identifier, bool) {
 	schema, found := map[string]string{"base": "simusage", "views": "usage"}[path.Dir(f.name)]
 	return pgx.Identifier{schema, strings.TrimSuffix(path.Base(f.name), ".sql")}, found
@@ -58,8 +63,8 @@ type beginner interface {
 	Begin(context.Context) (pgx.Tx, error)
 }
 
-func installViews(ctx context.Context, conn *pgx.Conn) error {
-	err := replaceViews(ctx, conn)
+func installViews(ctx context.Context, conn *pgx.Conn, citus bool) error {
+	err := replaceViews(ctx, conn, citus)
 	if inTheWay(err) {
 		return refuseViews(ctx, conn, err)
 	}
@@ -71,7 +76,7 @@ func installViews(ctx context.Context, conn *pgx.Conn) error {
 
 // rehearse tries the migrations after the version and then the views, where views of others stand on ours, and changes
 // nothing. What else may be wrong the migration itself will say.
-func rehearse(ctx context.Context, conn *pgx.Conn, version int) error {
+func rehearse(ctx context.Context, conn *pgx.Conn, version int, citus bool) error {
 	if others, err := otherViews(ctx, conn); err != nil || len(others) == 0 {
 		return err
 	}
@@ -93,7 +98,7 @@ func rehearse(ctx context.Context, conn *pgx.Conn, version int) error {
 		}
 	}
 	if err == nil {
-		err = replaceViews(ctx, tx)
+		err = replaceViews(ctx, tx, citus)
 	}
 	if back := tx.Rollback(ctx); back != nil {
 		return fmt.Errorf("give up the trial of the upgrade: %w", back)
@@ -127,7 +132,7 @@ func refuseViews(ctx context.Context, conn *pgx.Conn, why error) error {
 
 // otherViews are the views of others that stand on ours, and on each other: "public.mine on usage.sim_daily".
 func otherViews(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	files, _, err := viewFiles()
+	files, _, err := viewFiles(false)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +168,8 @@ func otherViews(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 }
 
 // replaceViews replaces the views in place, or else drops them and makes them again.
-func replaceViews(ctx context.Context, db beginner) error {
-	files, digest, err := viewFiles()
+func replaceViews(ctx context.Context, db beginner, citus bool) error {
+	files, digest, err := viewFiles(citus)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type Schema struct {
 	Version, Latest int  // migrations applied, and known to this program
 	Dirty           bool // a migration failed half-way
 	Views           bool // the views are the ones of this program
+
+	views string // their digest
 }
 
 // Err says what is wrong with the schema and what to do, or nil.
@@ -72,16 +74,20 @@ func readSchema(ctx context.Context, conn *pgx.Conn) (Schema, error) {
 	case err != nil:
 		return state, fmt.Errorf("read the schema's version: %w", err)
 	}
-	var digest string
 	if state.Version > 0 && !state.Dirty {
-		err := conn.QueryRow(ctx, `SELECT digest FROM simusage.view_install`).Scan(&digest)
+		err := conn.QueryRow(ctx, `SELECT digest FROM simusage.view_install`).Scan(&state.views)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return state, fmt.Errorf("read the digest of the views: %w", err)
 		}
 	}
-	_, want, err := viewFiles()
-	state.Views = digest == want
-	return state, err
+	for _, citus := range []bool{false, true} {
+		_, digest, err := viewFiles(citus)
+		if err != nil {
+			return state, err
+		}
+		state.Views = state.Views || state.views == digest
+	}
+	return state, nil
 }
 
 // latest is the number of the newest migration that the program has.
@@ -111,21 +117,37 @@ func Migrate(ctx context.Context, url string) (_ Schema, err error) {
 		return before, err
 	}
 	defer over(ctx, conn)
+	moved, err := spreadTables(ctx, conn)
+	if err != nil {
+		return before, err
+	}
+	return migrateIn(ctx, conn, before, len(moved) > 0)
+}
+
+// migrateIn is Migrate by whose turn it is, on plain Postgres or on Citus.
+func migrateIn(ctx context.Context, conn *pgx.Conn, before Schema, citus bool) (_ Schema, err error) {
 	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS simusage`); err != nil {
 		return before, fmt.Errorf("migrate: %w", err)
 	}
 	if before.Version < before.Latest {
-		if err := rehearse(ctx, conn, before.Version); err != nil {
+		if err := rehearse(ctx, conn, before.Version, citus); err != nil {
 			return before, err
 		}
 		if err := up(ctx, conn.Config()); err != nil {
 			return before, err
 		}
 	}
-	if before.Version == before.Latest && before.Views {
+	_, views, err := viewFiles(citus)
+	if err != nil {
+		return before, err
+	}
+	if before.Version == before.Latest && before.views == views {
 		err = installRights(ctx, conn) // a role that was made since gets its rights; no view is touched
 	} else {
-		err = installViews(ctx, conn)
+		err = installViews(ctx, conn, citus)
+	}
+	if err == nil && citus {
+		err = shareRights(ctx, conn)
 	}
 	if err != nil {
 		return before, err

@@ -52,11 +52,18 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, month ti
 			return err
 		}
 		table, of := pgx.Identifier{"simusage", name}.Sanitize(), pgx.Identifier{"simusage", parent}.Sanitize()
-		_, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = '30s';
-			CREATE TABLE %[1]s (LIKE %[2]s INCLUDING DEFAULTS);
-			ALTER TABLE %[2]s ATTACH PARTITION %[1]s FOR VALUES FROM ('%[3]s') TO ('%[4]s')`,
-			table, of, month.Format("2006-01-02 00:00Z"), month.AddDate(0, 1, 0).Format("2006-01-02 00:00Z")), pgx.QueryExecModeSimpleProtocol)
-		return err
+		// One by one: Citus, which attaches a partition on the workers too, takes no several statements at once.
+		for _, statement := range []string{
+			`SET LOCAL lock_timeout = '30s'`,
+			fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS)`, table, of),
+			fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+				of, table, month.Format("2006-01-02 00:00Z"), month.AddDate(0, 1, 0).Format("2006-01-02 00:00Z")),
+		} {
+			if _, err := tx.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -47,7 +47,9 @@ func TestPartitionsWaitForNobody(t *testing.T) {
 	h.load(st, "2026-02-01", true, "00 a - 1 1")
 	reader, writer := MustConnect(t, h.url), MustConnect(t, h.url)
 	MustRows(t, reader, `BEGIN; SELECT count(*) FROM usage.sim_hourly; SELECT count(*) FROM usage.sim_daily`)
-	MustRows(t, writer, `BEGIN; UPDATE simusage.usage_hourly SET changed_at = now(); UPDATE simusage.usage_daily SET changed_at = now()`)
+	if !postgres.Distributed() { // Citus does wait for a publish that is under way
+		MustRows(t, writer, `BEGIN; UPDATE simusage.usage_hourly SET changed_at = now(); UPDATE simusage.usage_daily SET changed_at = now()`)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := h.ensurePartitions(ctx, extract.Hour, extract.Window{Start: at("2026-03-01"), End: at("2026-03-02")}); err != nil {
@@ -62,6 +64,7 @@ func TestPartitionsWaitForNobody(t *testing.T) {
 // Each statement of a publish, and a view that is asked for a few days, reads the partition of its month only: the cost of
 // a slice does not grow with the age of the warehouse.
 func TestStatementsReadTheirMonthOnly(t *testing.T) {
+	plainOnly(t, "plans are those of the workers")
 	t.Parallel()
 	h := newWarehouse(t)
 	st := h.feed("hour/sim")[0]
@@ -119,6 +122,9 @@ func TestStatementsReadTheirMonthOnly(t *testing.T) {
 			statement = strings.Replace(statement, "TEMP TABLE change", "TEMP TABLE again", 1)
 		}
 		a := args[:n]
+		if what == "sums_first" {
+			a = []any{st.ID, w.Ask.Start, w.ID, []int16{0}, []int64{1}}
+		}
 		if what == "restate" {
 			a = []any{w.ID}
 		}

@@ -174,15 +174,25 @@ func (p *Part) write(ctx context.Context, tx pgx.Tx, done *Published) error {
 }
 
 // writeFirst publishes a slice of which nothing is there yet.
-func (p *Part) writeFirst(ctx context.Context, tx pgx.Tx, done *Published) (err error) {
-	if done.Inserted, err = p.copyFirst(ctx, tx); err != nil {
+func (p *Part) writeFirst(ctx context.Context, tx pgx.Tx, done *Published) error {
+	inserted, units, err := p.copyFirst(ctx, tx)
+	if err != nil {
 		return err
 	}
-	stream, sums := p.walk.Stream, "sums"
+	done.Inserted = inserted
+	stream := p.walk.Stream
+	slice := []any{stream.ID, p.Window.Start, p.Window.End}
 	if stream.Granularity == extract.Hour {
-		sums = "rollup_first"
+		if _, err := execute(ctx, tx, p.walk.sql, "rollup", slice...); err != nil {
+			return err
+		}
+		if units != nil {
+			codes, counts := units.columns()
+			_, err := execute(ctx, tx, p.walk.sql, "sums_first", stream.ID, p.Window.Start, p.ID, codes, counts)
+			return err
+		}
 	}
-	_, err = execute(ctx, tx, p.walk.sql, sums, stream.ID, p.Window.Start, p.Window.End, p.ID)
+	_, err = execute(ctx, tx, p.walk.sql, "sums", append(slice, p.ID)...)
 	return err
 }
 

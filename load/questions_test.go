@@ -76,7 +76,7 @@ func TestQuestions(t *testing.T) {
 	if len(asked) < 14 {
 		t.Fatalf("%d questions in sql/README.md", len(asked))
 	}
-	h.exec(`SET ROLE usage_reader`)
+	h.exec(`SET ROLE ` + h.reader())
 	for _, q := range asked {
 		if len(h.rows(q.sql)) == 0 {
 			t.Errorf("%s: no rows", q.title)

@@ -97,9 +97,13 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, facts(`UPDATE simusage.slice SET remainder = $4, rolled_up_for = NULL,
-				remainder_size = (SELECT coalesce(sum(data_total), 0) FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3)
-			WHERE id = $5`), pgx.QueryExecModeSimpleProtocol, of, slice.Start, slice.End, *r.Wanted, r.ID)
+		var size int64
+		err = tx.QueryRow(ctx, facts(`SELECT coalesce(sum(data_total), 0)::bigint FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3`),
+			pgx.QueryExecModeSimpleProtocol, of, slice.Start, slice.End).Scan(&size)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE simusage.slice SET remainder = $2, rolled_up_for = NULL, remainder_size = $3 WHERE id = $1`, r.ID, *r.Wanted, size)
 		return err
 	})
 }
@@ -125,11 +129,20 @@ func (s *Store) remainderStream(ctx context.Context, st Stream) (id int16, serie
 
 // clearRemainder takes the remainder of a slice away, if it has one.
 func (s *Store) clearRemainder(ctx context.Context, tx pgx.Tx, x extract.Stream, slice int64) error {
-	of := ` f USING simusage.slice s, simusage.stream r WHERE s.id = $1 AND r.remainder_of = s.stream_id AND f.stream_id = r.id `
+	var of int16
+	var start, end time.Time
+	err := tx.QueryRow(ctx, `SELECT r.id, s.window_start, s.window_end FROM simusage.slice s JOIN simusage.stream r ON r.remainder_of = s.stream_id WHERE s.id = $1`, slice).
+		Scan(&of, &start, &end)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
 	batch := &pgx.Batch{}
-	batch.Queue(fill(x, "", `DELETE FROM {facts}`+of+`AND f.period_start >= s.window_start AND f.period_start < s.window_end`), slice)
-	if x.Granularity == extract.Hour {
-		batch.Queue(`DELETE FROM simusage.usage_daily`+of+`AND f.period_start = (s.window_start AT TIME ZONE 'UTC')::date`, slice)
+	if err == nil {
+		start, end = start.UTC(), end.UTC()
+		batch.Queue(fill(x, "", `DELETE FROM {facts} WHERE stream_id = $1 AND period_start >= $2 AND period_start < $3`), of, start, end)
+		if x.Granularity == extract.Hour {
+			batch.Queue(`DELETE FROM simusage.usage_daily WHERE stream_id = $1 AND period_start = $2`, of, start)
+		}
 	}
 	batch.Queue(`UPDATE simusage.slice SET remainder = NULL, remainder_size = 0, rolled_up_for = NULL WHERE id = $1`, slice)
 	return tx.SendBatch(ctx, batch).Close()

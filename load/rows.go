@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,6 +95,38 @@ func (r *run) sort() {
 	r.rows = kept
 }
 
+// count adds up how many rows there are of each currency.
+func (r *run) count(units unitCounts, size int) {
+	var of int16
+	var n int64
+	for _, row := range r.rows {
+		unit := int16(binary.BigEndian.Uint16(r.data[int(row.start)+4+size+8+3*12+4:]))
+		if unit != of {
+			units.add(of, n)
+			of, n = unit, 0
+		}
+		n++
+	}
+	units.add(of, n)
+}
+
+// unitCounts are numbers of rows by currency.
+type unitCounts map[int16]int64
+
+func (u unitCounts) add(unit int16, n int64) {
+	if n > 0 {
+		u[unit] += n
+	}
+}
+
+// columns are the currencies and their numbers, for Postgres.
+func (u unitCounts) columns() (codes []int16, counts []int64) {
+	for code, n := range u {
+		codes, counts = append(codes, code), append(counts, n)
+	}
+	return codes, counts
+}
+
 func (r *run) reset() { r.data, r.rows = r.data[:0], r.rows[:0] }
 
 // copied reads a run as the program side of COPY: the header, each row behind the same prefix, the end.
@@ -175,28 +208,40 @@ func (p *Part) pages(ctx context.Context, tx pgx.Tx, page func(rows []byte) erro
 	}
 }
 
-// copyFirst copies a slice that was never published into the facts and returns how many rows it has. A record that came on
-// two pages of different runs is found by the key; then all is undone, and SQL looks for what was said last.
-func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, error) {
+// copyFirst copies a slice that was never published into the facts and returns how many rows it has, and of which currencies. A
+// record that came on two pages of different runs is found by the key; then all is undone, SQL looks for what was said last, and
+// nobody has counted the currencies.
+func (p *Part) copyFirst(ctx context.Context, tx pgx.Tx) (int64, unitCounts, error) {
 	var now time.Time
 	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	w, be := p.walk, binary.BigEndian
 	prefix := be.AppendUint16(be.AppendUint32(be.AppendUint16(nil, 9), 2), uint16(w.Stream.ID))
 	prefix = be.AppendUint64(be.AppendUint32(prefix, 8), uint64(now.Sub(epoch).Microseconds()))
 	var copied int64
+	units := unitCounts{}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
-		copied, err = p.copyRuns(ctx, tx, `{facts} (stream_id, changed_at, `, func(int) []byte { return prefix })
+		copied, err = p.copyRuns(ctx, tx, `{facts} (stream_id, changed_at, `, func(r *run, _ int) []byte {
+			r.count(units, w.periodSize())
+			return prefix
+		})
 		return err
 	})
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "23505" {
+	if duplicate(err) {
 		if err := p.unpack(ctx, tx); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		return execute(ctx, tx, w.sql, "first", w.Stream.ID)
+		copied, err := execute(ctx, tx, w.sql, "first", w.Stream.ID)
+		return copied, nil, err
 	}
-	return copied, err
+	return copied, units, err
+}
+
+// duplicate says whether a key was met twice. Citus passes on what a worker said without its code, but with the key's name.
+func duplicate(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "XX000" && strings.Contains(pg.Message, "_pkey_"))
 }
 
 // unpack makes rows of the staged pages, in a table of this transaction. A record that came twice in one run is there once.
@@ -205,8 +250,8 @@ func (p *Part) unpack(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	be := binary.BigEndian
-	_, err := p.copyRuns(ctx, tx, `pg_temp.stage (run, `, func(run int) []byte {
-		return be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 8), 4), uint32(run))
+	_, err := p.copyRuns(ctx, tx, `pg_temp.stage (run, `, func(_ *run, n int) []byte {
+		return be.AppendUint32(be.AppendUint32(be.AppendUint16(nil, 8), 4), uint32(n))
 	})
 	if err != nil {
 		return fmt.Errorf("unpack the stage: %w", err)
@@ -214,8 +259,8 @@ func (p *Part) unpack(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// copyRuns copies what is staged of the slice run by run; the rows of a run begin with its prefix.
-func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx, into string, prefix func(run int) []byte) (copied int64, err error) {
+// copyRuns copies what is staged of the slice run by run; the rows of a run, which is the nth, begin with its prefix.
+func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx, into string, prefix func(r *run, n int) []byte) (copied int64, err error) {
 	w := p.walk
 	into = w.sql(`COPY ` + into + saidColumns + `) FROM STDIN BINARY`)
 	r, n := w.run, 0
@@ -226,7 +271,7 @@ func (p *Part) copyRuns(ctx context.Context, tx pgx.Tx, into string, prefix func
 		}
 		r.sort()
 		n++
-		reader := r.reader(prefix(n))
+		reader := r.reader(prefix(r, n))
 		tag, err := tx.Conn().PgConn().CopyFrom(ctx, reader, into)
 		reader.end()
 		copied += tag.RowsAffected()

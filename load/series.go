@@ -124,11 +124,19 @@ func (s *Store) makeSeries(ctx context.Context, stream int16, keys []seriesKey) 
 	for i, k := range keys {
 		sims[i], fleets[i], networks[i], countries[i] = k.sim, k.fleet, k.network, k.country
 	}
-	_, err := s.pool.Exec(ctx, `INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country)
-		SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
-		LEFT JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)
-		WHERE s.id IS NULL ORDER BY k.sim, k.fleet, k.network, k.country
-		ON CONFLICT (stream_id, sim_sid, fleet_sid, network_sid, iso_country) DO NOTHING`, stream, sims, fleets, networks, countries)
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		// Whoever forgets the account has locked the stream. Its foreign key would see to that, but not on Citus.
+		var locked int16
+		if err := tx.QueryRow(ctx, `SELECT id FROM simusage.stream WHERE id = $1 FOR KEY SHARE`, stream).Scan(&locked); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country)
+			SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
+			LEFT JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)
+			WHERE s.id IS NULL ORDER BY k.sim, k.fleet, k.network, k.country
+			ON CONFLICT (stream_id, sim_sid, fleet_sid, network_sid, iso_country) DO NOTHING`, stream, sims, fleets, networks, countries)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

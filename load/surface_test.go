@@ -97,7 +97,7 @@ func TestColumnTypes(t *testing.T) {
 func TestEachViewHasItsFile(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)
-	files, _, err := viewFiles()
+	files, _, err := viewFiles(false)
 	if err != nil {
 		t.Fatal(err)
 	}

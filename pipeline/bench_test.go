@@ -30,6 +30,15 @@ func migrate(ctx context.Context, url string) error {
 	return err
 }
 
+// prepare migrates, and distributes where the tests run on Citus.
+func prepare(ctx context.Context, url string) error {
+	if !postgres.Distributed() {
+		return migrate(ctx, url)
+	}
+	_, err := load.Distribute(ctx, url)
+	return err
+}
+
 // bench is a world, the API that shows it, a warehouse, and a clock for all of them.
 type bench struct {
 	t        *testing.T
@@ -70,7 +79,7 @@ func newBench(t *testing.T, cfg fakeapi.WorldConfig, opts fakeapi.Options) *benc
 	server := httptest.NewServer(b.api)
 	t.Cleanup(server.Close)
 	b.apiURL = server.URL
-	b.database = postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: migrate})
+	b.database = postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: prepare})
 	b.streams = parseStreams(t, "hour/total", "hour/country", "hour/sim@country")
 	return b
 }

@@ -88,8 +88,8 @@ func (s *soak) extent() (e extent) {
 	e.heap, e.routines = int(m.HeapAlloc), runtime.NumGoroutine()
 	s.exec(`VACUUM`)
 	for query, into := range map[string]*int{
-		`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`: &e.connections,
-		`SELECT count(*) FROM pg_tables WHERE schemaname = 'simusage' AND tablename LIKE 'stage%'`:             &e.stages,
+		`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name !~ '^citus'`: &e.connections,
+		`SELECT count(*) FROM pg_tables WHERE schemaname = 'simusage' AND tablename LIKE 'stage%'`:                                                                                  &e.stages,
 		`SELECT count(*) FROM simusage.list`:                                                   &e.lists,
 		`SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'`: &e.partitions,
 		`SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE relnamespace = 'simusage'::regnamespace AND relkind = 'r' AND NOT relispartition
@@ -109,7 +109,8 @@ func (s *soak) extent() (e extent) {
 func (s *soak) rest() {
 	for began := time.Now(); time.Since(began) < 10*time.Second; {
 		// A new look each time: within a transaction, Postgres says the same again.
-		if s.query(`SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01) WHERE datname = current_database() AND pid <> pg_backend_pid()`)[0] == "0" {
+		if s.query(`SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01) WHERE datname = current_database() AND pid <> pg_backend_pid()
+			AND backend_type = 'client backend' AND application_name !~ '^citus'`)[0] == "0" {
 			return
 		}
 	}

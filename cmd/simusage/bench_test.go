@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 }
 
 var migrated = pgtest.Template{Name: "migrated", Prepare: func(ctx context.Context, url string) error {
-	_, err := load.Migrate(ctx, url)
+	change := load.Migrate
+	if postgres.Distributed() {
+		change = load.Distribute
+	}
+	_, err := change(ctx, url)
 	return err
 }}
 

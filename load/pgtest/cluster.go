@@ -41,7 +41,8 @@ type Cluster struct {
 
 	mu       sync.Mutex
 	opts     Options
-	server   *Server
+	server   *Server          // nil where the databases are on a Citus cluster
+	host     host             // where the databases are
 	err      error            // of starting: said to every test, not tried again
 	prepared map[string]error // template → how preparing it went
 	count    int              // databases so far, to number them
@@ -67,11 +68,18 @@ func (c *Cluster) MustStart(tb TB, opts Options) *Server {
 	return s
 }
 
+// Distributed says whether the databases are on a Citus cluster: SIMUSAGE_TEST_CITUS names one. They have the extension, and
+// their workers are added; what is to be distributed a Prepare does.
+func (c *Cluster) Distributed() bool { return c.getenv(citusEnv) != "" }
+
 // Run runs the tests and then stops the server; it is what a TestMain is for.
 func (c *Cluster) Run(m interface{ Run() int }) int {
 	code := m.Run()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if citus, ok := c.host.(*citus); ok {
+		citus.stop()
+	}
 	if c.server == nil {
 		return code
 	}
@@ -88,31 +96,31 @@ func (c *Cluster) Run(m interface{ Run() int }) int {
 // failed it stays, and the test's output says how to look at it.
 func (c *Cluster) Database(tb TB, template Template) string {
 	tb.Helper()
-	s, name, err := c.fresh(tb, template)
+	h, name, err := c.fresh(tb, template)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			c.explain(tb, s.URL(name))
+			c.explain(tb, h.URL(name))
 			return // the database with it: it goes when the server does
 		}
 		// The test's own context has ended by now.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := s.dropDatabase(ctx, name); err != nil {
+		if err := h.dropDatabase(ctx, name); err != nil {
 			tb.Logf("%v", err)
 		}
 	})
-	return s.URL(name)
+	return h.URL(name)
 }
 
 // fresh makes the copy. Only starting and preparing are one at a time; copies
 // of one template are made side by side.
-func (c *Cluster) fresh(tb TB, template Template) (s *Server, name string, err error) {
+func (c *Cluster) fresh(tb TB, template Template) (h host, name string, err error) {
 	ctx, cancel := context.WithTimeoutCause(tb.Context(), time.Minute, errors.New("postgres took over a minute"))
 	defer cancel()
-	s, count, err := c.ready(ctx, template)
+	h, count, err := c.ready(ctx, template)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,16 +129,15 @@ func (c *Cluster) fresh(tb TB, template Template) (s *Server, name string, err e
 	if template.Prepare != nil {
 		source = template.database()
 	}
-	return s, name, s.CreateDatabase(ctx, name, source)
+	return h, name, h.CreateDatabase(ctx, name, source)
 }
 
 // ready has the server running and the template prepared.
-func (c *Cluster) ready(ctx context.Context, template Template) (s *Server, count int, err error) {
+func (c *Cluster) ready(ctx context.Context, template Template) (h host, count int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server == nil && c.err == nil {
-		c.opts = FromEnv(c.getenv)
-		c.server, c.err = Start(ctx, c.opts)
+	if c.host == nil && c.err == nil {
+		c.err = c.start(ctx)
 	}
 	if c.err != nil {
 		return nil, 0, c.err
@@ -138,7 +145,7 @@ func (c *Cluster) ready(ctx context.Context, template Template) (s *Server, coun
 	if template.Prepare != nil {
 		err, done := c.prepared[template.Name]
 		if !done {
-			err = c.server.prepare(ctx, template)
+			err = prepare(ctx, c.host, template)
 			c.prepared[template.Name] = err
 		}
 		if err != nil {
@@ -146,16 +153,32 @@ func (c *Cluster) ready(ctx context.Context, template Template) (s *Server, coun
 		}
 	}
 	c.count++
-	return c.server, c.count, nil
+	return c.host, c.count, nil
+}
+
+// start has a place for databases: a server of our own, or the cluster that somebody has set up.
+func (c *Cluster) start(ctx context.Context) (err error) {
+	c.opts = FromEnv(c.getenv)
+	if address := c.getenv(citusEnv); address != "" {
+		cluster, err := openCitus(ctx, address)
+		if err == nil {
+			c.host = cluster
+		}
+		return err
+	}
+	if c.server, err = Start(ctx, c.opts); err == nil {
+		c.host = c.server
+	}
+	return err
 }
 
 func (t Template) database() string { return "template_" + t.Name }
 
-func (s *Server) prepare(ctx context.Context, template Template) error {
-	if err := s.CreateDatabase(ctx, template.database(), ""); err != nil {
+func prepare(ctx context.Context, h host, template Template) error {
+	if err := h.CreateDatabase(ctx, template.database(), ""); err != nil {
 		return err
 	}
-	return template.Prepare(ctx, s.URL(template.database()))
+	return template.Prepare(ctx, h.URL(template.database()))
 }
 
 // explain says how to look at the database of a failed test. The server ends

@@ -17,6 +17,9 @@
 //		url := postgres.Database(t, pgtest.Template{Name: "migrated", Prepare: migrate})
 //		…
 //
+// Where SIMUSAGE_TEST_CITUS names a database on the coordinator of a Citus cluster, tests have their databases there instead
+// (citus.go); only servers that a test starts for itself are plain ones.
+//
 // The life of a server is tied to the process that started it in two ways. On
 // Linux the kernel stops Postgres when that process dies, by kill -9 too.
 // Everywhere the next Start sweeps up what dead processes left on disk; see

@@ -14,13 +14,13 @@ WITH done AS (
     WHERE complete.family = 'sim'
     GROUP BY complete.account_id, newest.month, newest.day
 ), used AS (
-    SELECT done.account_id, coalesce(sim.fleet_sid, '')::varchar(34) AS fleet_sid, u.*, sim.unique_name AS sim_name,
-        u.data_total * done.days_in_month / done.days AS projected_total
-    FROM done
-    CROSS JOIN LATERAL (
-        SELECT series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END AS unit_group,
+    SELECT u.account_id, coalesce(sim.fleet_sid, '')::varchar(34) AS fleet_sid, u.sim_sid, u.unit_group, u.data_total, u.data_total_billed, u.billed_unit,
+        sim.unique_name AS sim_name, u.data_total * u.days_in_month / u.days AS projected_total
+    FROM (
+        SELECT done.account_id, done.days, done.days_in_month, series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END AS unit_group,
             sum(f.data_total) AS data_total, sum(f.data_total_billed) AS data_total_billed, max(nullif(unit.code, '')) AS billed_unit
-        FROM simusage.feed
+        FROM done
+        JOIN simusage.feed ON feed.account_id = done.account_id AND feed.family = 'sim' AND feed.grain = 'day'
         JOIN simusage.account ON account.id = feed.account_id
         JOIN simusage.stream part ON coalesce(part.remainder_of, part.id) = feed.stream_id
         CROSS JOIN LATERAL (
@@ -32,10 +32,9 @@ WITH done AS (
         ) f
         JOIN simusage.series ON series.id = f.series_id
         JOIN simusage.billed_unit unit ON unit.id = f.billed_unit_id
-        WHERE feed.account_id = done.account_id AND feed.family = 'sim' AND feed.grain = 'day'
-        GROUP BY series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END
+        GROUP BY done.account_id, done.days, done.days_in_month, series.sim_sid, CASE WHEN f.billed_unit_id = account.billed_unit_id THEN 0 ELSE f.billed_unit_id END
     ) u
-    LEFT JOIN simusage.sim ON sim.account_id = done.account_id AND sim.sid = u.sim_sid
+    LEFT JOIN simusage.sim ON sim.account_id = u.account_id AND sim.sid = u.sim_sid
 ), by_sim AS (
     SELECT used.account_id, used.fleet_sid, sim_sid, sim_name, sum(data_total) AS data_total, sum(projected_total) AS projected_total, fleet.data_limit * 1000000 AS data_limit
     FROM used

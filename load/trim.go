@@ -239,10 +239,14 @@ func (s *Store) dropOnce(ctx context.Context, month time.Time, all books, wait t
 		ids[i], published[i], remainders[i] = b.ID, *b.Published, b.Remainder
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = '%dms'; SELECT pg_advisory_xact_lock(hashtext('simusage.partition')); DROP TABLE IF EXISTS %s`,
-			wait.Milliseconds(), pgx.Identifier{"simusage", month.Format(hourlyName)}.Sanitize()), pgx.QueryExecModeSimpleProtocol)
-		if err != nil {
-			return err
+		for _, statement := range []string{ // one by one, for Citus
+			fmt.Sprintf(`SET LOCAL lock_timeout = '%dms'`, wait.Milliseconds()),
+			`SELECT pg_advisory_xact_lock(hashtext('simusage.partition'))`,
+			`DROP TABLE IF EXISTS ` + pgx.Identifier{"simusage", month.Format(hourlyName)}.Sanitize(),
+		} {
+			if _, err := tx.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return err
+			}
 		}
 		// Why it could not be read again does not matter any more.
 		tag, err := tx.Exec(ctx, `UPDATE simusage.slice s SET trimmed_at = now(), failures = 0, failed_at = NULL, last_error = NULL

@@ -29,15 +29,17 @@ SELECT account.sid AS account_sid, account.name AS account, stream.name AS strea
     coalesce(min(slice.window_start) FILTER (WHERE slice.remembered AND (slice.published_at IS NULL OR NOT slice.settled)), max(slice.window_end)) AS settled_until,
     coalesce(min(CASE WHEN slice.published_at IS NULL THEN slice.window_start ELSE slice.covered_until END)
         FILTER (WHERE slice.remembered AND (slice.published_at IS NULL OR slice.covered_until < slice.window_end)), max(slice.window_end)) AS complete_until,
-    newest.period AS newest_period,
+    coalesce(newest.period, last.window_start) AS newest_period,
     count(*) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AS holes,
     min(slice.window_start) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AS oldest_hole,
     (min(slice.window_start) FILTER (WHERE slice.remembered AND slice.published_at IS NULL) AT TIME ZONE 'UTC')::date - min(slice.wall) AS days_until_wall,
     max(slice.published_at) AS last_success_at,
     count(*) FILTER (WHERE NOT slice.remembered AND (slice.published_at IS NULL OR slice.covered_until < slice.window_end)) AS lost,
-    account.ends_at
+    account.ends_at,
+    max(slice.window_end) FILTER (WHERE slice.trimmed_at IS NOT NULL) AS hours_from
 FROM simusage.stream
 JOIN simusage.account ON account.id = stream.account_id
 JOIN simusage.slice_remembered slice ON slice.stream_id = stream.id AND slice.window_start < coalesce(account.ends_at, 'infinity')
 LEFT JOIN newest ON newest.stream_id = stream.id
-GROUP BY account.sid, account.name, account.ends_at, stream.id, stream.name, newest.period;
+LEFT JOIN last ON last.stream_id = stream.id AND last.granularity = 'hour'
+GROUP BY account.sid, account.name, account.ends_at, stream.id, stream.name, newest.period, last.window_start;

@@ -81,12 +81,12 @@ func TestProcessesShareTheLimit(t *testing.T) {
 		processes, lists, limit int
 		used, throttled, fewest float64 // of limit ÷ latency, of all requests, of an equal share
 	}{
-		{8, 8, 20, 0.7, 0.10, 0.15},
-		{30, 4, 15, 0.7, 0.25, 0.05},
-		{4, 4, 16, 0.85, 0, 0.9},
+		{5, 4, 10, 0.7, 0.12, 0.1},
+		{20, 2, 10, 0.65, 0.3, 0.01},
+		{2, 4, 8, 0.85, 0, 0.9},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			const lasts = time.Minute
+			const lasts = 30 * time.Second
 			got := share(t, c.processes, c.lists, c.limit, lasts)
 			used := float64(got.served) / (float64(c.limit) * lasts.Seconds() / latency.Seconds())
 			throttled := float64(got.throttled) / float64(got.served+got.throttled)

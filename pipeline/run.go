@@ -20,6 +20,7 @@ type run struct {
 	began   time.Time                 // by the machine's clock, to measure from
 
 	accounts []account
+	looking  sync.Mutex // for a slice: one worker at a time
 
 	mu       sync.Mutex
 	want     load.Due      // what is to be not due at the end

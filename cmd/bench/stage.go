@@ -30,6 +30,7 @@ func settings() map[string]string {
 		"shared_buffers":    sharedBuffers,
 		"max_wal_size":      maxWALSize,
 		"wal_keep_size":     "2GB",
+		"max_connections":   "600", // of many processes at once
 		"logging_collector": "on",
 		"log_destination":   "jsonlog",
 		"log_rotation_size": "0",
@@ -65,9 +66,15 @@ func parts() []part {
 		{"fill", (*bench).fills},
 		{"books", (*bench).books},
 		{"requests", (*bench).requests},
+		{"pods", (*bench).pods},
+		{"leases", (*bench).leases},
 		{questions, (*bench).questions},
 	}
 }
+
+// special are the parts that are run only when they are named: questions of readers want fifty million rows, and many processes
+// at once say little of one.
+var special = []string{"pods", "leases", questions}
 
 func partNames() []string {
 	var names []string
@@ -77,9 +84,9 @@ func partNames() []string {
 	return names
 }
 
-// standard are the parts that are run when none are named: all but the questions of readers, which want fifty million rows.
+// standard are the parts that are run when none are named.
 func standard() []string {
-	return slices.DeleteFunc(partNames(), func(name string) bool { return name == questions })
+	return slices.DeleteFunc(partNames(), func(name string) bool { return slices.Contains(special, name) })
 }
 
 func (b *bench) wants(part string) bool { return slices.Contains(b.only, part) }

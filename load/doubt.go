@@ -19,7 +19,9 @@ const comparedSQL = `WITH sums AS MATERIALIZED (
 			coalesce(sum(x.data_upload), 0) AS upload, coalesce(sum(x.data_download), 0) AS download, coalesce(sum(x.data_total), 0) AS total,
 			coalesce(sum(x.data_total_billed), 0) AS billed
 		FROM simusage.slice s LEFT JOIN simusage.slice_sum x ON x.slice_id = s.id
-		WHERE s.published_at IS NOT NULL GROUP BY s.id
+		WHERE s.published_at IS NOT NULL AND s.stream_id = ANY($1)
+			AND s.window_start >= (SELECT min(first) FROM unnest($2::timestamptz[]) first) AND s.window_start < (SELECT max(until) FROM unnest($3::timestamptz[]) until)
+		GROUP BY s.id
 	), compared AS (
 		SELECT s.id, s.stream_id, s.window_start, s.doubts, s.remainder, t.id AS total_id, t.stream_id AS total_stream_id,
 			(s.upload, s.download, s.total) = (t.upload, t.download, t.total) AS agrees,

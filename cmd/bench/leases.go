@@ -104,7 +104,7 @@ func (b *bench) planned(ctx context.Context, due int) (p planned, err error) {
 
 // open is a process of its own, as far as Postgres sees. It has two connections, of which it mostly uses one.
 func (p planned) open(ctx context.Context, owner string, log *slog.Logger) (*load.Store, error) {
-	return load.Open(ctx, p.url, load.Options{Owner: owner, Conns: 2, Lease: time.Hour, Log: log})
+	return load.Open(ctx, p.url, load.Options{Owner: owner, Conns: 2, Lease: time.Hour, Silence: time.Hour, Log: log})
 }
 
 // leased measures single leases, by turns with few and many due slices, and then all processes at once.
@@ -120,6 +120,10 @@ func (b *bench) leased(ctx context.Context, few, many planned) error {
 		return err
 	}
 	defer other.Close()
+	before, err := many.load(ctx)
+	if err != nil {
+		return err
+	}
 	for range few.slices / 2 {
 		took, err := few.lease(ctx, one)
 		if err != nil {
@@ -131,12 +135,19 @@ func (b *bench) leased(ctx context.Context, few, many planned) error {
 		}
 		long.add(took)
 	}
+	after, err := many.load(ctx)
+	if err != nil {
+		return err
+	}
 	b.say("%s due: a lease %.2f ms, p99 %.2f ms", thousands(few.slices), short.median(), short.percentile(99))
 	b.say("%s due: a lease %.2f ms, p99 %.2f ms", thousands(many.slices), long.median(), long.percentile(99))
 	b.note(fmt.Sprintf("a lease where %s slices are due", thousands(few.slices)), number(short.median())+" ms")
 	b.hold(fmt.Sprintf("a lease where %s slices of %d accounts are due", thousands(many.slices), len(many.job.Accounts)), number(long.median())+" ms",
 		long.median()/short.median(), fmt.Sprintf("× with %s", thousands(few.slices)), atMost(10))
 	b.note("99 of 100 of these leases take at most", number(long.percentile(99))+" ms")
+	if after.processor > 0 {
+		b.note("processor time of Postgres for one of them", number(milliseconds(after.processor-before.processor)/float64(len(long)))+" ms")
+	}
 	return b.rush(ctx, many)
 }
 
@@ -207,17 +218,7 @@ func (b *bench) waiting(ctx context.Context, p planned) error {
 	began := time.Now()
 	all, together := errgroup.WithContext(ctx)
 	for n := range crowded {
-		all.Go(func() error {
-			s, err := p.open(together, fmt.Sprint("waits ", n), log)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			job := p.job
-			job.Store, job.Log = s, log
-			_, err = job.Backfill(together, load.RunStart{Command: "backfill"}, pipeline.Range{Window: p.due.Streams[0].Window})
-			return err
-		})
+		all.Go(func() error { return p.wait(together, fmt.Sprint("waits ", n), log) })
 	}
 	for waiting.Load() < crowded && together.Err() == nil {
 		if err := pause(ctx); err != nil {
@@ -237,8 +238,28 @@ func (b *bench) waiting(ctx context.Context, p planned) error {
 		return err
 	}
 	b.say("all end within %.1f s", time.Since(began).Seconds())
-	b.note("until all have seen the end, made their proof and ended", number(time.Since(began).Seconds())+" s")
+	took := time.Since(began)
+	began = time.Now()
+	if err := p.wait(ctx, "one more", slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	b.say("one process that finds nothing due: %.2f s", time.Since(began).Seconds())
+	b.note(fmt.Sprintf("one process that finds nothing due among %s slices, all accounts its own", thousands(p.slices)), number(time.Since(began).Seconds())+" s")
+	b.note("until all have seen the end, made their proof and ended", number(took.Seconds())+" s")
 	return nil
+}
+
+// wait is a process that has nothing to do but to see the end of what others do.
+func (p planned) wait(ctx context.Context, owner string, log *slog.Logger) error {
+	s, err := p.open(ctx, owner, log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	job := p.job
+	job.Store, job.Log = s, log
+	_, err = job.Backfill(ctx, load.RunStart{Command: "backfill"}, pipeline.Range{Window: p.due.Streams[0].Window})
+	return err
 }
 
 // waited tells what the beginning cost, and what waiting costs.

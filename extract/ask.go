@@ -45,7 +45,7 @@ func (c *Client) ask(ctx context.Context, a aim, w *walk) *failure {
 		return f
 	}
 	if resp.StatusCode == http.StatusOK {
-		c.gate.served()
+		c.gate.served(place)
 		return nil
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {

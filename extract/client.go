@@ -97,7 +97,7 @@ func New(cfg Config) (*Client, error) {
 		config:   cfg,
 		base:     base,
 		auth:     signer,
-		gate:     newGate(cfg.Concurrency),
+		gate:     newGate(cfg.Concurrency, cfg.Retry.Base),
 		limiter:  rate.NewLimiter(rate.Inf, 1),
 		size:     newSize(cfg.PageSize),
 		names:    newSize(cmp.Or(cfg.Provider.ListPageSize, cfg.PageSize)),

@@ -2,32 +2,58 @@ package extract
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-// calmAfter is how many requests in a row must succeed before one more is let in flight.
-const calmAfter = 20
+const (
+	// calmAfter is how many requests must succeed before one more is let in flight.
+	calmAfter = 20
+	// leastShare is how much of one place the gate still uses when it is turned away again and again.
+	leastShare = 1.0 / 16
+	// gap is how long a place stays empty between two requests, of the time that a request takes, where there are too many.
+	gap = 1.0 / 8
+)
 
 // gate bounds the requests in flight. The API answers 429 to too many concurrent requests, and how many are too many
-// depends on what else uses the account, so the bound is found by trying: halved on 429, one more after a calm run.
+// depends on what else uses the account, other processes of ours among it. There is no coordinator: the bound is found by
+// trying, halved on 429, and up by one for so many requests that succeed. Whoever has much loses much by a halving and wins no
+// more than others by a success, so that processes which are turned away alike come to have alike.
+//
+// They would not be turned away alike if each took its place again at once: whoever is in would never meet a 429, and whoever
+// is not would starve. So a bounded gate leaves each place empty for a moment, in which another process may take it.
+//
 // Requests that were already in flight when the bound was halved will be answered 429 too; were each of those to
-// halve it again, one burst would bring it down to one. So a halving counts once for all requests that had begun
+// halve it again, one burst would bring it down to nothing. So a halving counts once for all requests that had begun
 // before it.
+//
+// Two hundred processes may share a hundred places. So the bound may fall below one: then one place is used, and stays empty
+// for so long that this part of it is used. Did each of them go on to want a whole place, half of all requests would be
+// answered 429.
 type gate struct {
 	mu       sync.Mutex
 	most     int
-	limit    int
+	limit    float64
 	inFlight int
 	halvings int
-	calm     int
+	took     time.Duration // by a request that succeeded, lately
 	waiting  []chan struct{}
 }
 
-// ticket is a place in flight; it remembers which halvings its request had seen when it began.
-type ticket struct{ halvings int }
+// ticket is a place in flight; it remembers when its request began, and which halvings it had seen.
+type ticket struct {
+	began    time.Time
+	halvings int
+}
 
-func newGate(most int) *gate { return &gate{most: most, limit: most} }
+// newGate begins with all places; took is how long a request takes, as far as that is known before the first.
+func newGate(most int, took time.Duration) *gate {
+	return &gate{most: most, limit: float64(most), took: took}
+}
+
+// open says whether there is a place.
+func (g *gate) open() bool { return g.inFlight < max(1, int(g.limit)) }
 
 // enter waits for a place, first come first served.
 func (g *gate) enter(ctx context.Context) (ticket, error) {
@@ -35,10 +61,10 @@ func (g *gate) enter(ctx context.Context) (ticket, error) {
 		return ticket{}, err
 	}
 	g.mu.Lock()
-	if g.inFlight < g.limit && len(g.waiting) == 0 {
+	if g.open() && len(g.waiting) == 0 {
 		defer g.mu.Unlock()
 		g.inFlight++
-		return ticket{g.halvings}, nil
+		return ticket{time.Now(), g.halvings}, nil
 	}
 	turn := make(chan struct{})
 	g.waiting = append(g.waiting, turn)
@@ -54,7 +80,7 @@ func (g *gate) enter(ctx context.Context) (ticket, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return ticket{g.halvings}, nil
+	return ticket{time.Now(), g.halvings}, nil
 }
 
 // quit leaves the queue; it says false when the place had just been given.
@@ -70,8 +96,29 @@ func (g *gate) quit(turn chan struct{}) bool {
 	return false
 }
 
-// leave gives a place back.
+// leave gives a place back, at once or after a rest.
 func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if rest := g.rest(); rest > 0 {
+		time.AfterFunc(rest, g.free)
+		return
+	}
+	g.inFlight--
+	g.admit()
+}
+
+// rest is how long a place stays empty before its next request.
+func (g *gate) rest() time.Duration {
+	if g.limit >= float64(g.most) {
+		return 0
+	}
+	share := gap + max(0, 1/g.limit-1)
+	return time.Duration(float64(g.took) * share * (0.5 + rand.Float64()))
+}
+
+// free gives a place back whose rest is over.
+func (g *gate) free() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
@@ -80,7 +127,7 @@ func (g *gate) leave() {
 
 // admit lets the next in as long as there are places; the place is taken in the name of who waits.
 func (g *gate) admit() {
-	for len(g.waiting) > 0 && g.inFlight < g.limit {
+	for len(g.waiting) > 0 && g.open() {
 		g.inFlight++
 		close(g.waiting[0])
 		g.waiting = g.waiting[1:]
@@ -91,26 +138,20 @@ func (g *gate) admit() {
 func (g *gate) throttled(t ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.calm = 0
 	if t.halvings != g.halvings {
 		return
 	}
 	g.halvings++
-	g.limit = max(1, g.limit/2)
+	g.limit = max(leastShare, g.limit/2)
 }
 
-// served says that a request was answered.
-func (g *gate) served() {
+// served says that the request of this ticket was answered.
+func (g *gate) served(t ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.limit == g.most {
-		return
-	}
-	if g.calm++; g.calm >= calmAfter {
-		g.calm = 0
-		g.limit++
-		g.admit()
-	}
+	g.took += (time.Since(t.began) - g.took) / 8
+	g.limit = min(float64(g.most), g.limit+1.0/calmAfter)
+	g.admit()
 }
 
 // sleep waits for d, or until ctx ends.

@@ -21,49 +21,73 @@ func mustEnter(tb testing.TB, g *gate) ticket {
 
 func TestGateHalvesOncePerRoundTrip(t *testing.T) {
 	t.Parallel()
-	g := newGate(8)
-	var burst []ticket
-	for range 8 {
-		burst = append(burst, mustEnter(t, g))
-	}
-	for _, place := range burst {
-		g.throttled(place)
-		g.leave()
-	}
-	if g.limit != 4 {
-		t.Errorf("limit %d after one burst of 429, want 4", g.limit)
-	}
-	for range 5 {
-		place := mustEnter(t, g)
-		g.throttled(place)
-		g.leave()
-	}
-	if g.limit != 1 {
-		t.Errorf("limit %d after 429 again and again, want 1", g.limit)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(8, time.Second)
+		var burst []ticket
+		for range 8 {
+			burst = append(burst, mustEnter(t, g))
+		}
+		for _, place := range burst {
+			g.throttled(place)
+			g.leave()
+		}
+		if g.limit != 4 {
+			t.Errorf("limit %v after one burst of 429, want 4", g.limit)
+		}
+		for range 20 {
+			place := mustEnter(t, g)
+			g.throttled(place)
+			g.leave()
+		}
+		if g.limit != leastShare {
+			t.Errorf("limit %v after 429 again and again, want %v", g.limit, leastShare)
+		}
+		time.Sleep(time.Minute) // until the last rest is over
+	})
+}
+
+// Below one place, a gate lets one request in, and the next one after as long a rest as makes it that part of a place.
+func TestGateRests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, time.Second)
+		g.limit, g.took = 0.25, time.Second
+		began := time.Now()
+		const requests = 1000
+		for range requests {
+			mustEnter(t, g)
+			time.Sleep(time.Second)
+			g.leave()
+		}
+		if each := time.Since(began) / requests; each < 3900*time.Millisecond || each > 4350*time.Millisecond {
+			t.Errorf("a request each %s, want one each 4 s and an eighth", each)
+		}
+		time.Sleep(time.Minute)
+	})
 }
 
 func TestGateGrowsBack(t *testing.T) {
 	t.Parallel()
-	g := newGate(3)
-	g.throttled(mustEnter(t, g))
-	for range calmAfter - 1 {
-		g.served()
+	g := newGate(4, time.Second)
+	place := mustEnter(t, g)
+	g.throttled(place)
+	for range calmAfter / 2 {
+		g.served(place)
 	}
-	if g.limit != 1 {
-		t.Errorf("limit %d before the run is long enough, want 1", g.limit)
+	if int(g.limit) != 2 {
+		t.Errorf("limit %v before the run is long enough, want 2 and a half", g.limit)
 	}
 	for range 10 * calmAfter {
-		g.served()
+		g.served(place)
 	}
-	if g.limit != 3 {
-		t.Errorf("limit %d after a calm run, want 3", g.limit)
+	if g.limit != 4 {
+		t.Errorf("limit %v after a calm run, want 4", g.limit)
 	}
 }
 
 func TestGateBounds(t *testing.T) {
 	t.Parallel()
-	g := newGate(3)
+	g := newGate(3, time.Second)
 	var inside, most atomic.Int64
 	var group sync.WaitGroup
 	for range 50 {
@@ -88,7 +112,7 @@ func TestGateBounds(t *testing.T) {
 func TestGateIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1)
+		g := newGate(1, time.Second)
 		mustEnter(t, g)
 		var order []int
 		for i := range 5 {
@@ -112,7 +136,7 @@ func TestGateIsFair(t *testing.T) {
 func TestGateWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1)
+		g := newGate(1, time.Second)
 		mustEnter(t, g)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

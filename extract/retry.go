@@ -87,14 +87,16 @@ func (f *failure) heavy() bool { return f.status >= 500 && f.status != http.Stat
 type tries struct {
 	retry   Retry
 	backoff retry.Backoff
-	pauses  retry.Backoff // for 429, so that a long throttle does not use up the patience with failures
+	pauses  retry.Backoff // for 429: short, because the gate knows how many requests are too many
 	failed  int
 	late    int
 	heavy   int
 	signed  bool
 }
 
-func (r Retry) begin() *tries { return &tries{retry: r, backoff: r.backoff(), pauses: r.backoff()} }
+func (r Retry) begin() *tries {
+	return &tries{retry: r, backoff: r.backoff(), pauses: retry.WithFullJitter(retry.NewConstant(r.Base))}
+}
 
 // after says how long to wait after a failure, or that this was the end of it.
 func (t *tries) after(f *failure) (time.Duration, error) {

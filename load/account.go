@@ -24,9 +24,20 @@ var ErrAccount = errors.New("another account")
 
 // Account finds or makes the account of a configured name. The SID is its identity where the credentials tell it, so
 // that a renamed account stays itself; a name that now stands for another SID is refused, not mixed in.
+//
+// Mostly it is there as it is configured. Only where it is not, processes take turns: two hundred that begin at once would
+// wait for each other otherwise.
 func (s *Store) Account(ctx context.Context, name, sid string, now time.Time) (Account, error) {
 	var a Account
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.pool.QueryRow(ctx, `SELECT id, name, coalesce(sid, ''), created_at FROM simusage.account WHERE name = $1 AND ($2 = '' OR sid = $2)`, name, sid).
+		Scan(&a.ID, &a.Name, &a.SID, &a.Created)
+	if err == nil {
+		return a, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return a, fmt.Errorf("account %q: %w", name, err)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `LOCK TABLE simusage.account IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return err
 		}
@@ -115,13 +126,17 @@ func (s *Store) Stream(ctx context.Context, a Account, x extract.Stream) (Stream
 	}
 	filters := extract.Stream{Granularity: x.Granularity, Group: extract.Total, Fixed: x.Fixed}.String()
 	st := Stream{Account: a, Stream: x}
-	_, err := s.pool.Exec(ctx, `INSERT INTO simusage.stream (account_id, name, granularity, grouping, filters) SELECT $1, $2, $3, $4, $5
-		WHERE NOT EXISTS (SELECT FROM simusage.stream WHERE account_id = $1 AND name = $2)
-		ON CONFLICT (account_id, name) DO NOTHING`, a.ID, x.String(), string(x.Granularity), grouping, filters)
-	if err != nil {
-		return st, fmt.Errorf("stream %s: %w", x, err)
+	find := func() error {
+		return s.pool.QueryRow(ctx, `SELECT id FROM simusage.stream WHERE account_id = $1 AND name = $2`, a.ID, x.String()).Scan(&st.ID)
 	}
-	err = s.pool.QueryRow(ctx, `SELECT id FROM simusage.stream WHERE account_id = $1 AND name = $2`, a.ID, x.String()).Scan(&st.ID)
+	err := find()
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, err = s.pool.Exec(ctx, `INSERT INTO simusage.stream (account_id, name, granularity, grouping, filters) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (account_id, name) DO NOTHING`, a.ID, x.String(), string(x.Granularity), grouping, filters)
+		if err == nil {
+			err = find()
+		}
+	}
 	if err != nil {
 		return st, fmt.Errorf("stream %s: %w", x, err)
 	}

@@ -69,7 +69,31 @@ func (s *Store) Lease(ctx context.Context, d Due, skip []int64) (*Walk, error) {
 
 // take leases the one slice that comes first. What was left of a span comes last: its leader, which comes before, goes on
 // with all of it.
+//
+// To put all that is due in order takes a fifth of a second where a hundred thousand slices are. So the order is first looked
+// for among those that come first in each stream, which an index has in order. Only where none of these can be had, because all
+// are left of spans or others have just taken them, are all slices looked at.
 func (s *Store) take(ctx context.Context, tx pgx.Tx, d Due, skip []int64) (*Walk, error) {
+	w, err := s.takeOf(ctx, tx, d, skip, firstSQL(d))
+	if w == nil && err == nil {
+		w, err = s.takeOf(ctx, tx, d, skip, ``)
+	}
+	return w, err
+}
+
+// firstSQL restricts simusage.slice AS s to those that come first in each stream, of the recent and of the others: as many as
+// a few hundred processes that lease at the same moment have use for.
+func firstSQL(d Due) string {
+	const most = ` LIMIT 2 + 400 / cardinality($1::smallint[])`
+	free := `SELECT s.id FROM simusage.slice s WHERE ` + d.sql() + ` AND ` + freeSQL + ` AND s.id <> ALL(coalesce($9::bigint[], '{}')) AND s.walk_leader IS NULL AND `
+	return ` AND s.id = ANY(ARRAY(SELECT f.id FROM ` + wantSQL + ` CROSS JOIN LATERAL (
+		(` + free + `s.window_end > $8 AND s.window_start > $8::timestamptz - interval '31 days' ORDER BY s.window_start DESC` + most + `)
+		UNION ALL
+		(` + free + `s.window_end <= $8 ORDER BY s.window_start` + most + `)) f))`
+}
+
+// takeOf is take among the slices of a restriction.
+func (s *Store) takeOf(ctx context.Context, tx pgx.Tx, d Due, skip []int64, among string) (*Walk, error) {
 	w := &Walk{s: s}
 	p := &Part{walk: w}
 	var stream int16
@@ -77,8 +101,8 @@ func (s *Store) take(ctx context.Context, tx pgx.Tx, d Due, skip []int64) (*Walk
 	args := append(d.args(), d.Recent, skip, s.owner, s.lease)
 	err := tx.QueryRow(ctx, `UPDATE simusage.slice SET fence = fence + 1, leased_by = $10, lease_expires_at = clock_timestamp() + $11::interval, walk_leader = NULL
 		WHERE id = (
-			SELECT s.id FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
-			WHERE `+freeSQL+` AND s.id <> ALL(coalesce($9::bigint[], '{}'))
+			SELECT s.id FROM simusage.slice s JOIN `+wantSQL+` ON `+d.sql()+`
+			WHERE `+freeSQL+` AND s.id <> ALL(coalesce($9::bigint[], '{}'))`+among+`
 			ORDER BY s.walk_leader IS NOT NULL, s.window_end > $8 DESC,
 				CASE WHEN s.window_end > $8 THEN extract(epoch FROM $8 - s.window_start) ELSE extract(epoch FROM s.window_start) END,
 				s.stream_id

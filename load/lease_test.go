@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,7 +145,7 @@ func TestPromise9NobodyComesBetween(t *testing.T) {
 }
 
 // The newest slices come first, because people look at them, and newest of all the newest; then the old ones, nearest to
-// the wall first, because those will be lost.
+// the wall first, because those will be lost. What was left of spans comes last.
 func TestLeaseOrder(t *testing.T) {
 	t.Parallel()
 	h := newWarehouse(t)
@@ -154,27 +155,69 @@ func TestLeaseOrder(t *testing.T) {
 	if err := h.Plan(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	var skip []int64
-	for {
-		w, err := h.Lease(t.Context(), d, skip)
-		if err != nil {
-			t.Fatal(err)
+	order := func() (got []string) {
+		t.Helper()
+		var skip []int64
+		for {
+			w, err := h.Lease(t.Context(), d, skip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w == nil {
+				return got
+			}
+			if err := w.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			skip = append(skip, w.ID)
+			got = append(got, w.Name())
 		}
-		if w == nil {
-			break
-		}
-		if err := w.Release(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		skip = append(skip, w.ID)
-		got = append(got, w.Name())
 	}
-	var want []string
-	for _, day := range []string{"09", "08", "07", "04", "05", "06"} { // recent is what ends after 2026-03-07 12:07
-		want = append(want, "hour/total 2026-03-"+day, "hour/sim 2026-03-"+day)
+	days := []string{"09", "08", "07", "04", "05", "06"} // recent is what ends after 2026-03-07 12:07
+	for _, d.AgainBefore = range []time.Time{{}, noon.Add(time.Hour)} {
+		var want []string
+		for _, day := range days {
+			want = append(want, "hour/total 2026-03-"+day, "hour/sim 2026-03-"+day)
+		}
+		equal(t, "order", order(), want...)
+		h.exec(`UPDATE simusage.slice SET walk_leader = 0 WHERE stream_id = $1 OR window_start = '2026-03-09'`, a.ID)
+		want = nil
+		for _, day := range days[1:] {
+			want = append(want, "hour/sim 2026-03-"+day)
+		}
+		want = append(want, "hour/total 2026-03-09", "hour/sim 2026-03-09")
+		for _, day := range days[1:] {
+			want = append(want, "hour/total 2026-03-"+day)
+		}
+		equal(t, "order with what is left of spans", order(), want...)
 	}
-	equal(t, "order", got, want...)
+}
+
+// What comes first is found by an index, however many slices there are: its condition is the one that we ask with.
+func TestOpenSlicesHaveAnIndex(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.stream("hour/sim")
+	d := due(st, "2024-10-01", "2026-03-10")
+	d.AgainBefore = time.Time{}
+	if err := h.Plan(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	h.exec(`UPDATE simusage.slice SET published_at = now(), settled = true, covered_until = window_end WHERE window_start < '2026-03-01'`)
+	h.exec(`VACUUM ANALYZE simusage.slice`)
+	for what, sql := range map[string]string{
+		"any":   `SELECT FROM ` + wantSQL + ` CROSS JOIN LATERAL (SELECT FROM simusage.slice s WHERE ` + d.sql() + ` LIMIT 1) AS one`,
+		"first": `SELECT FROM simusage.slice s WHERE coalesce($9::bigint[], '{}') = '{}'` + firstSQL(d),
+	} {
+		args := d.args()
+		if what == "first" {
+			args = append(args, d.Recent, []int64{})
+		}
+		plan := strings.Join(h.rows(`EXPLAIN `+sql, args...), "\n")
+		if !strings.Contains(plan, "slice_open") {
+			t.Errorf("%s is looked for in all slices:\n%s", what, plan)
+		}
+	}
 }
 
 // KeepAlive extends the leases that the process holds now, and its run; not those that it has lost or given back.

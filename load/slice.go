@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"simusage/extract"
 )
 
@@ -48,7 +50,18 @@ const (
 			OR s.held_at < $6
 			OR s.doubted
 			OR s.accepted)`
+	// openSQL is of all that may be due without being asked for again, word for word as the index slice_open has it.
+	openSQL = `(NOT s.settled OR s.published_at IS NULL OR s.walk_started_at IS NOT NULL OR s.covered_until < s.window_end OR s.held_at IS NOT NULL OR s.doubted OR s.accepted)`
 )
+
+// sql is the condition of Due in the form that finds an index: only who wants to read settled slices again has to look at
+// all of them.
+func (d Due) sql() string {
+	if d.AgainBefore.IsZero() {
+		return dueSQL + ` AND ` + openSQL
+	}
+	return dueSQL
+}
 
 func (d Due) args() []any {
 	n := len(d.Streams)
@@ -75,28 +88,67 @@ const skew = 10 * time.Minute
 // published by a clock that ran ahead: such a run saw days that had hardly begun as settled, and what they still got would
 // never be asked for. These slices count as not settled, and are due.
 func (s *Store) Plan(ctx context.Context, d Due) error {
-	for _, w := range d.Streams {
-		_, err := s.pool.Exec(ctx, `UPDATE simusage.slice SET settled = false, checked_at = 'epoch', covered_until = covered_from, digest = NULL
-			WHERE stream_id = $1 AND checked_at > $2 AND trimmed_at IS NULL AND NOT $3`, w.ID, d.Now.Add(skew), d.Now.IsZero())
-		if err != nil {
-			return fmt.Errorf("doubt the slices of %s: %w", w.Stream, err)
+	ids, first, until, want := make([]int16, len(d.Streams)), make([]time.Time, len(d.Streams)), make([]time.Time, len(d.Streams)), make([]int, len(d.Streams))
+	calendars := make([][]extract.Window, len(d.Streams))
+	for i, w := range d.Streams {
+		calendars[i] = w.Slices(w.Window.Intersect(extract.Window{Start: w.Window.Start, End: w.Finished}))
+		ids[i], want[i] = w.ID, len(calendars[i])
+		if want[i] > 0 {
+			first[i], until[i] = calendars[i][0].Start, calendars[i][want[i]-1].End
 		}
-		window := w.Window.Intersect(extract.Window{Start: w.Window.Start, End: w.Finished})
-		slices := w.Slices(window)
-		starts, ends := make([]time.Time, len(slices)), make([]time.Time, len(slices))
-		for i, sl := range slices {
-			starts[i], ends[i] = sl.Start, sl.End
-		}
-		_, err = s.pool.Exec(ctx, `INSERT INTO simusage.slice (stream_id, window_start, window_end)
-			SELECT $1, n.* FROM unnest($2::timestamptz[], $3::timestamptz[]) AS n(first, until)
-			LEFT JOIN simusage.slice s ON s.stream_id = $1 AND s.window_start = n.first
-			WHERE s.id IS NULL ORDER BY n.first
-			ON CONFLICT (stream_id, window_start) DO NOTHING`, w.ID, starts, ends)
-		if err != nil {
-			return fmt.Errorf("plan the slices of %s: %w", w.Stream, err)
+	}
+	_, err := s.pool.Exec(ctx, `UPDATE simusage.slice SET settled = false, checked_at = 'epoch', covered_until = covered_from, digest = NULL
+		WHERE stream_id = ANY($1) AND checked_at > $2 AND trimmed_at IS NULL AND NOT $3`, ids, d.Now.Add(skew), d.Now.IsZero())
+	if err != nil {
+		return fmt.Errorf("doubt the slices of the future: %w", err)
+	}
+	// Many processes begin at the same time, and mostly all rows are there: so they are counted first.
+	rows, err := s.pool.Query(ctx, `SELECT w.no FROM unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) WITH ORDINALITY AS w(stream_id, first, until, slices, no)
+		WHERE w.slices > (SELECT count(*) FROM simusage.slice s WHERE s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until)`,
+		ids, first, until, want)
+	if err != nil {
+		return fmt.Errorf("count the slices: %w", err)
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return fmt.Errorf("count the slices: %w", err)
+	}
+	for _, no := range missing {
+		if err := s.planStream(ctx, d.Streams[no-1], calendars[no-1]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// planStream makes the rows of a stream that are missing.
+func (s *Store) planStream(ctx context.Context, w DueStream, slices []extract.Window) error {
+	starts, ends := make([]time.Time, len(slices)), make([]time.Time, len(slices))
+	for i, sl := range slices {
+		starts[i], ends[i] = sl.Start, sl.End
+	}
+	_, err := s.pool.Exec(ctx, `INSERT INTO simusage.slice (stream_id, window_start, window_end)
+		SELECT $1, n.* FROM unnest($2::timestamptz[], $3::timestamptz[]) AS n(first, until)
+		LEFT JOIN simusage.slice s ON s.stream_id = $1 AND s.window_start = n.first
+		WHERE s.id IS NULL ORDER BY n.first
+		ON CONFLICT (stream_id, window_start) DO NOTHING`, w.ID, starts, ends)
+	if err != nil {
+		return fmt.Errorf("plan the slices of %s: %w", w.Stream, err)
+	}
+	return nil
+}
+
+// Any says whether a slice is due, whoever holds it: sooner than Left, which counts them.
+func (s *Store) Any(ctx context.Context, d Due) (some bool, err error) {
+	if len(d.Streams) == 0 {
+		return false, nil
+	}
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+wantSQL+` CROSS JOIN LATERAL (SELECT FROM simusage.slice s WHERE `+d.sql()+` LIMIT 1) AS one)`,
+		d.args()...).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("look for due slices: %w", err)
+	}
+	return some, nil
 }
 
 // Left counts the due slices that nobody walks, those that another process walks, and says how long until the first of
@@ -108,7 +160,7 @@ func (s *Store) Left(ctx context.Context, d Due, skip []int64) (free, held int, 
 	var seconds float64
 	err = s.pool.QueryRow(ctx, `WITH due AS (
 			SELECT greatest(extract(epoch FROM s.lease_expires_at - clock_timestamp()), 0)::float8 AS lease
-			FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+` WHERE s.id <> ALL(coalesce($8::bigint[], '{}'))
+			FROM simusage.slice s JOIN `+wantSQL+` ON `+d.sql()+` WHERE s.id <> ALL(coalesce($8::bigint[], '{}'))
 		)
 		SELECT count(*) FILTER (WHERE coalesce(lease, 0) = 0), count(*) FILTER (WHERE lease > 0), coalesce(min(lease) FILTER (WHERE lease > 0), 0) FROM due`,
 		append(d.args(), append(s.held.all(), skip...))...).Scan(&free, &held, &seconds)

@@ -99,7 +99,7 @@ func (w *Walk) reach(ctx context.Context, tx pgx.Tx, d Due, skip []int64) error 
 			CASE WHEN s.published_at IS NOT NULL THEN s.row_count ELSE (
 				SELECT k.row_count FROM simusage.slice k WHERE k.stream_id = $10 AND k.published_at IS NOT NULL AND k.covered_until = k.window_end
 				ORDER BY greatest(k.window_start - $11, $11 - k.window_start) LIMIT 1) END
-		FROM simusage.slice s JOIN `+wantSQL+` ON `+dueSQL+`
+		FROM simusage.slice s JOIN `+wantSQL+` ON `+d.sql()+`
 		WHERE s.stream_id = $10 AND s.window_start >= $12 AND s.window_end <= $13
 			AND (s.id = $9 OR (`+freeSQL+` AND s.id <> ALL(coalesce($8::bigint[], '{}'))))
 			AND s.walk_started_at IS NULL AND s.walk_leader IS NULL AND NOT `+aloneSQL+`

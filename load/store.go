@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -38,7 +39,7 @@ import (
 
 // Store is the warehouse, opened.
 type Store struct {
-	pool  *pgxpool.Pool
+	pool  room
 	log   *slog.Logger
 	owner string
 	lease time.Duration
@@ -64,7 +65,7 @@ type Options struct {
 	Owner string
 	// Lease is how long a slice stays ours without a sign of life. Default 60 s.
 	Lease time.Duration
-	// Conns bounds the connections. Default 8.
+	// Conns bounds the connections, unless the address does, with pool_max_conns. Default 8.
 	Conns int32
 	// Patience is how long a database that cannot be reached is waited for. Default a minute.
 	Patience time.Duration
@@ -86,9 +87,12 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.MaxConns = 8
-	if opts.Conns > 0 {
+	switch {
+	case strings.Contains(url, "pool_max_conns"): // the address is for one database, and knows what that has room for
+	case opts.Conns > 0:
 		cfg.MaxConns = opts.Conns
+	default:
+		cfg.MaxConns = 8
 	}
 	if opts.Dial != nil {
 		cfg.ConnConfig.DialFunc = opts.Dial
@@ -107,7 +111,8 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	}
 	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, listRows: opts.ListRows, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(), runs: newRuns()}
 	s.watched(cfg)
-	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+	s.pool.patience = s.patience
+	if s.pool.Pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres at %s: %w", address(cfg.ConnConfig), err)
 	}
 	if err := s.Await(ctx); err != nil {
@@ -147,7 +152,8 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 }
 
 // Await waits until Postgres answers, for as long as the store's patience lasts. What cannot heal by waiting (a wrong
-// password, no such database) is told at once.
+// password, no such database) is told at once. All processes lose Postgres at the same moment, and must not come back at
+// the same moment.
 func (s *Store) Await(ctx context.Context) error {
 	deadline := time.Now().Add(s.patience)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
@@ -160,7 +166,7 @@ func (s *Store) Await(ctx context.Context) error {
 		if refused(err) || ctx.Err() != nil || time.Now().Add(pause).After(deadline) {
 			return fmt.Errorf("connect to Postgres at %s: %w", address(s.pool.Config().ConnConfig), plain(err))
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := sleep(ctx, pause/2+rand.N(pause/2)); err != nil {
 			return err
 		}
 	}
@@ -184,6 +190,8 @@ func plain(err error) error {
 			return fmt.Errorf("%w: %s; make it first, or correct the address", ErrRefused, pg.Message)
 		case refused(err):
 			return fmt.Errorf("%w: %s; check user and password of the address", ErrRefused, pg.Message)
+		case pg.Code == "53300":
+			return fmt.Errorf("%s; run fewer processes at once, give each fewer connections (pool_max_conns=4 in the address), or let Postgres have more (max_connections)", pg.Message)
 		}
 		return errors.New(pg.Message)
 	}

@@ -19,7 +19,13 @@ import (
 // ownServer gives the bench a Postgres of its own, to break it.
 func (b *bench) ownServer() *pgtest.Server {
 	b.t.Helper()
-	server := postgres.MustStart(b.t, pgtest.Options{})
+	return b.serverWith(nil)
+}
+
+// serverWith is one with settings.
+func (b *bench) serverWith(settings map[string]string) *pgtest.Server {
+	b.t.Helper()
+	server := postgres.MustStart(b.t, pgtest.Options{Settings: settings})
 	if err := server.CreateDatabase(b.t.Context(), "warehouse", ""); err != nil {
 		b.t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type run struct {
 	places  chan struct{}             // taken by each list that is being walked
 
 	accounts []account
+	looking  sync.Mutex // for a slice: one worker at a time
 
 	mu       sync.Mutex
 	want     load.Due      // what is to be not due at the end

@@ -211,3 +211,17 @@ func TestDay(t *testing.T) {
 		}
 	}
 }
+
+// Many processes share a load, a limit and the books.
+func TestMany(t *testing.T) {
+	code, said, complained := measure(t, "", "-only", "pods,leases")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, said, complained)
+	}
+	for _, want := range []string{"16 processes that share a backfill", "want 256 requests at once", "answered 429", "a lease where", "until each has its own",
+		"while they wait", "made their proof", "one process that finds nothing due"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the table does not have %q:\n%s", want, said)
+		}
+	}
+}

@@ -68,6 +68,12 @@ func (s series) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
+// percentile is what so many of a hundred values are at most.
+func (s series) percentile(p int) float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	return sorted[(len(sorted)-1)*p/100]
+}
+
 // number is a number with three digits that count, as far as it has a fraction.
 func number(v float64) string {
 	switch a := math.Abs(v); {

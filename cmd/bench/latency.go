@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // latencies measures an API that takes its time for each page: how much of it is hidden by asking for several slices at
@@ -33,44 +30,16 @@ func (b *bench) latencies(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		both, err := l.shared(ctx, slow)
+		both, err := l.shared(ctx, slow, 2, "")
 		if err != nil {
 			return err
 		}
-		two.add(both.Seconds())
-		speedup.add(single.took.Seconds() / both.Seconds())
+		two.add(both.took.Seconds())
+		speedup.add(single.took.Seconds() / both.took.Seconds())
 		b.say("round %d: %s pages in %.1f s, eight slices at once; one process %.1f s, two %.1f s", n+1, thousands(int(eight.all())),
 			took.last(), single.took.Seconds(), two.last())
 	}
 	b.hold(fmt.Sprintf("%s a page, 8 slices at once: %s", b.latency, l), number(took.median())+" s", bound.median(), "× pages × latency ÷ 8", atMost(1.1))
 	b.hold("two processes for that, 4 slices at once each", number(two.median())+" s", speedup.median(), "× as fast as one", atLeast(1.9))
 	return nil
-}
-
-// shared loads the window by two processes that begin together, and says how long until both have ended.
-func (l loading) shared(ctx context.Context, st state) (time.Duration, error) {
-	d, err := l.b.database(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer l.b.drop(ctx, d)
-	if err := l.api.set(ctx, st); err != nil {
-		return 0, err
-	}
-	if err := d.rest(ctx); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	pair, both := errgroup.WithContext(ctx)
-	for range 2 {
-		pair.Go(func() error {
-			_, err := l.b.backfill(both, d, l.api, l.window)
-			return err
-		})
-	}
-	if err := pair.Wait(); err != nil {
-		return 0, err
-	}
-	took := time.Since(began)
-	return took, d.check(ctx, l.fleet, l.window, st.Says)
 }

@@ -32,7 +32,7 @@ func parse(args []string, stderr io.Writer) (options, int) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.rows, "rows", million, "about how many `rows` a load has; more rows are more SIMs and more days alike")
 	flags.IntVar(&o.runs, "runs", 5, "how many `rounds` the medians are of; where a page takes its latency, three at most")
-	only := flags.String("only", "", "`parts` to run, such as first,reread (default "+strings.Join(standard(), ",")+"; also "+questions+" and "+oneDay+")")
+	only := flags.String("only", "", "`parts` to run, such as first,reread (default "+strings.Join(standard(), ",")+"; also "+strings.Join(special, ",")+")")
 	fill := flags.String("fill", "", "`rows` that are stored already when more are loaded, such as 1000000,50000000 (default 1 and 5 times -rows)")
 	flags.IntVar(&o.script, "script", 20_000, "`rows` that the plain script loads")
 	flags.DurationVar(&o.latency, "latency", 150*time.Millisecond, "how long the API takes for a page, where that is measured")

@@ -30,6 +30,7 @@ func settings() map[string]string {
 		"shared_buffers":    sharedBuffers,
 		"max_wal_size":      maxWALSize,
 		"wal_keep_size":     "2GB",
+		"max_connections":   "600", // of many processes at once
 		"logging_collector": "on",
 		"log_destination":   "jsonlog",
 		"log_rotation_size": "0",
@@ -65,10 +66,16 @@ func parts() []part {
 		{"fill", (*bench).fills},
 		{"books", (*bench).books},
 		{"requests", (*bench).requests},
+		{"pods", (*bench).pods},
+		{"leases", (*bench).leases},
 		{questions, (*bench).questions},
 		{oneDay, (*bench).day},
 	}
 }
+
+// special are the parts that are run only when they are named: questions of readers and days of a million SIMs want many rows,
+// and many processes at once say little of one.
+var special = []string{"pods", "leases", questions, oneDay}
 
 func partNames() []string {
 	var names []string
@@ -78,9 +85,9 @@ func partNames() []string {
 	return names
 }
 
-// standard are the parts that are run when none are named: all but those that mean something with many rows only.
+// standard are the parts that are run when none are named.
 func standard() []string {
-	return slices.DeleteFunc(partNames(), func(name string) bool { return name == questions || name == oneDay })
+	return slices.DeleteFunc(partNames(), func(name string) bool { return slices.Contains(special, name) })
 }
 
 func (b *bench) wants(part string) bool { return slices.Contains(b.only, part) }

@@ -1,0 +1,1 @@
+DROP INDEX simusage.slice_open;

@@ -38,7 +38,7 @@ var numbered = []struct{ table, kind string }{{"billed_unit", "smallint"}, {"ser
 var crossings = []struct{ table, column, to string }{{"account", "billed_unit_id", "billed_unit"}, {"series", "stream_id", "stream"}}
 
 // oldestDistributed is the oldest schema whose program knows Citus.
-const oldestDistributed = 11
+const oldestDistributed = 14
 
 // Distribute spreads the facts of the warehouse at url over the workers of its Citus cluster, after it has brought the schema
 // to this program's. What is spread already stays as it is. Where the extension is missing, nothing is changed.

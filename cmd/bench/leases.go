@@ -221,7 +221,7 @@ func (b *bench) waiting(ctx context.Context, p planned) error {
 		all.Go(func() error { return p.wait(together, fmt.Sprint("waits ", n), log) })
 	}
 	for waiting.Load() < crowded && together.Err() == nil {
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -172,6 +172,8 @@ func TestCrashWhileTrimming(t *testing.T) {
 		if n := b.query(`SELECT count(trimmed_at)::text FROM simusage.slice WHERE window_start < '2026-04-01'`)[0]; n != "21" {
 			t.Errorf("after death at moment %d the next one has marked %s slices", moment, n)
 		}
+		m.mu.Lock() // its pool may not be done closing
+		defer m.mu.Unlock()
 		return m.taken
 	}
 	moments := die(0)

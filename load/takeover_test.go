@@ -330,7 +330,7 @@ func TestPromise2CheckpointOlderThanTheWalk(t *testing.T) {
 		t.Errorf("going on with rows of a list that is not there: %v", err)
 	}
 	h.exec(`TRUNCATE ` + w.stage())
-	for _, l := range []*List{{No: 1, Value: "DE", Pages: 1}, {No: 0, Value: discovery, Pages: 1}} {
+	for _, l := range []*List{{No: 1, Value: "DE", Ask: w.Ask, Pages: 1}, {No: 0, Value: discovery, Ask: w.Ask, Pages: 1}} {
 		if err := w.Stage(t.Context(), l, h.page(w, "", "01 a DE 1 1")); !errors.Is(err, ErrStageLost) {
 			t.Errorf("staged a page of list %d: %v", l.No, err)
 		}

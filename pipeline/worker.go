@@ -60,9 +60,13 @@ func (r *run) next(ctx context.Context) (*load.Walk, error) {
 		due, skip := r.todo()
 		free, held, expires, unknown := r.Store.Left(ctx, due, skip)
 		switch {
-		case unknown != nil && !load.Lost(unknown):
+		case load.Lost(unknown):
+			if err := r.Store.Await(ctx); err != nil {
+				return nil, err
+			}
+		case unknown != nil:
 			return nil, unknown
-		case unknown == nil && free+held == 0:
+		case free+held == 0:
 			return nil, nil
 		case idle > 0 && free > 0:
 			if w, err = r.lease(ctx); w != nil || err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,10 +68,10 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, month ti
 	})
 }
 
-// noPartition says whether err is that there is no partition for a row.
+// noPartition says whether err is that there is no partition for a row. Citus passes on what a worker said without its code.
 func noPartition(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23514"
+	return errors.As(err, &pg) && (pg.Code == "23514" || pg.Code == "XX000" && strings.HasPrefix(pg.Message, "no partition of relation"))
 }
 
 // nameSet remembers names, for many goroutines.

@@ -94,7 +94,7 @@ func TestFailureSaysHowToLook(t *testing.T) {
 	}
 	shared.Database(t, Template{})
 	c := &Cluster{server: shared.server, host: shared.host} // whatever SIMUSAGE_KEEP says now
-	c.count = int(time.Now().UnixNano()) // names beside the shared cluster's
+	c.count = int(time.Now().UnixNano())                    // names beside the shared cluster's
 	p := &probe{T: t}
 	url := c.Database(p, Template{})
 	p.failed = true

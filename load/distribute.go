@@ -78,7 +78,10 @@ func Undistribute(ctx context.Context, url string) (_ Schema, err error) {
 		return before, err
 	}
 	moved, err := spreadTables(ctx, conn)
-	if err != nil || len(moved) == 0 {
+	if err != nil {
+		return before, err
+	}
+	if _, plain, err := viewFiles(false); err != nil || len(moved) == 0 && before.views == plain {
 		return before, err
 	}
 	if others, err := otherViews(ctx, conn); err != nil {
@@ -97,7 +100,7 @@ func Undistribute(ctx context.Context, url string) (_ Schema, err error) {
 	if err := installViews(ctx, conn, false); err != nil { // they were made anew, without comments and rights
 		return before, err
 	}
-	if _, err := conn.Exec(ctx, `DROP TABLE simusage.calendar_day, simusage.calendar_month`, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := conn.Exec(ctx, `DROP TABLE IF EXISTS simusage.calendar_day, simusage.calendar_month`, pgx.QueryExecModeSimpleProtocol); err != nil {
 		return before, fmt.Errorf("drop the calendar: %w", err)
 	}
 	return readSchema(ctx, conn)

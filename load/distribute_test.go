@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"simusage/load/pgtest"
@@ -30,6 +32,42 @@ func TestDistributeNeedsCitus(t *testing.T) {
 		}
 		equal(t, state, append(MustSchema(t, conn), MustRows(t, conn, `SELECT nspname FROM pg_namespace`)...), before...)
 		MustMigrate(t, url)
+	}
+}
+
+// prepared is a warehouse as the tests have it: migrated, and distributed where they run on Citus.
+var prepared = pgtest.Template{Name: "migrated", Prepare: func(ctx context.Context, url string) error {
+	if !postgres.Distributed() {
+		return migrated(ctx, url)
+	}
+	_, err := Distribute(ctx, url)
+	return err
+}}
+
+// reader is a role that may log in and read the views, which goes with the test.
+func (h *warehouse) reader() string {
+	h.tb.Helper()
+	role := "reader_" + strings.ToLower(rand.Text())
+	h.exec(`CREATE ROLE ` + role + ` LOGIN IN ROLE usage_reader`)
+	h.tb.Cleanup(func() {
+		ctx := context.WithoutCancel(h.tb.Context())
+		conn, err := pgx.Connect(ctx, h.url)
+		if err == nil {
+			defer conn.Close(ctx)
+			_, err = conn.Exec(ctx, `DROP ROLE `+role)
+		}
+		if err != nil {
+			h.tb.Errorf("drop role %s: %v", role, err)
+		}
+	})
+	return role
+}
+
+// plainOnly skips a test on Citus, where it cannot hold.
+func plainOnly(t *testing.T, why string) {
+	t.Helper()
+	if postgres.Distributed() {
+		t.Skip("not on Citus: " + why)
 	}
 }
 

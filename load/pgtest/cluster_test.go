@@ -93,8 +93,8 @@ func TestFailureSaysHowToLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared.Database(t, Template{})
-	c := &Cluster{server: shared.server} // whatever SIMUSAGE_KEEP says now
-	c.count = int(time.Now().UnixNano()) // names beside the shared cluster's
+	c := &Cluster{server: shared.server, host: shared.host} // whatever SIMUSAGE_KEEP says now
+	c.count = int(time.Now().UnixNano())                    // names beside the shared cluster's
 	p := &probe{T: t}
 	url := c.Database(p, Template{})
 	p.failed = true

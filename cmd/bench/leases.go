@@ -17,13 +17,10 @@ import (
 	"simusage/pipeline"
 )
 
-// crowded is how many processes there are, and walkedAtOnce how many slices they walk, where what they ask of Postgres is measured.
-// They are stores in this process, each with connections of its own: Postgres sees no difference, and two hundred programs
-// would want more memory than a small machine has.
-const (
-	crowded      = 200
-	walkedAtOnce = 4 * crowded
-)
+// crowd is how many processes there are where what they ask of Postgres is measured: two hundred, or fewer where there are few
+// slices; each walks four at once. They are stores in this process, each with connections of its own: Postgres sees no
+// difference, and two hundred programs would want more memory than a small machine has.
+func (p planned) crowd() int { return max(2, min(200, p.slices/20)) }
 
 // leases measures what many processes ask of the books, where very many slices are due: how long a lease takes, what it costs
 // when all begin or end at once, and what they cost while they wait for slices that others hold.
@@ -165,6 +162,8 @@ func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 // rush lets all processes lease four slices each at the same moment.
 func (b *bench) rush(ctx context.Context, p planned) error {
+	crowded := p.crowd()
+	walkedAtOnce := 4 * crowded
 	stores := make([]*load.Store, crowded)
 	for i := range stores {
 		s, err := p.open(ctx, fmt.Sprint("process ", i), slog.New(slog.DiscardHandler))
@@ -198,8 +197,9 @@ func (b *bench) rush(ctx context.Context, p planned) error {
 
 // waiting measures processes that begin, find that others hold all that is due, wait, and end when that is published.
 func (b *bench) waiting(ctx context.Context, p planned) error {
+	crowded := p.crowd()
 	err := p.exec(ctx, fmt.Sprintf(`UPDATE simusage.slice SET published_at = now(), checked_at = now(), covered_from = window_start, covered_until = window_end, settled = true,
-		walk_started_at = NULL, leased_by = NULL, lease_expires_at = NULL WHERE id %% %d > 0`, max(1, p.slices/walkedAtOnce)))
+		walk_started_at = NULL, leased_by = NULL, lease_expires_at = NULL WHERE id %% %d > 0`, max(1, p.slices/(4*crowded))))
 	if err == nil {
 		err = p.exec(ctx, `UPDATE simusage.slice SET leased_by = 'somebody', lease_expires_at = clock_timestamp() + interval '1 hour' WHERE NOT settled`)
 	}
@@ -220,7 +220,7 @@ func (b *bench) waiting(ctx context.Context, p planned) error {
 	for n := range crowded {
 		all.Go(func() error { return p.wait(together, fmt.Sprint("waits ", n), log) })
 	}
-	for waiting.Load() < crowded && together.Err() == nil {
+	for waiting.Load() < int64(crowded) && together.Err() == nil {
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
@@ -280,9 +280,9 @@ func (b *bench) waited(ctx context.Context, p planned, began time.Time, before s
 	}
 	lasted := second.at.Sub(first.at).Seconds()
 	asked, busy := float64(second.transactions-first.transactions)/lasted, (second.processor-first.processor).Seconds()/lasted
-	b.say("%d processes begin: %.1f s, %.1f s of Postgres' processor time; they wait: %.0f transactions/s, %.3f of a core", crowded, ready.Seconds(),
+	b.say("%d processes begin: %.1f s, %.1f s of Postgres' processor time; they wait: %.0f transactions/s, %.3f of a core", p.crowd(), ready.Seconds(),
 		(first.processor - before.processor).Seconds(), asked, busy)
-	b.note(fmt.Sprintf("%d processes begin at the same moment, until all know that others hold what is due", crowded), number(ready.Seconds())+" s")
+	b.note(fmt.Sprintf("%d processes begin at the same moment, until all know that others hold what is due", p.crowd()), number(ready.Seconds())+" s")
 	b.note("while they wait", number(asked)+" transactions/s")
 	if first.processor > 0 {
 		b.hold("processor that Postgres has to do for that", "", 100*busy, "% of a core", atMost(20))

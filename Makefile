@@ -21,6 +21,10 @@ soak: postgres ## 60 days of hourly runs with all that goes wrong, in minutes
 bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
 
+bench-scale: postgres ## measure many processes, and a day of a million SIMs (20 minutes, 20 GB of memory), for deploy/SCALE.md
+	go run ./cmd/bench -only pods,leases -runs 1 -readme deploy/SCALE.md
+	go run ./cmd/bench -only day -rows 24000000 -runs 1 -readme deploy/SCALE.md
+
 bench-bi: postgres ## measure what dashboards ask, over 50 million rows: ROWS=1000000 for less
 	@mkdir -p cmd/bench/plans
 	go run ./cmd/bench -only questions -plans cmd/bench/plans -rows $(or $(ROWS),50400000) $(if $(RUNS),-runs $(RUNS))
@@ -82,5 +86,5 @@ e2e-k8s: postgres ## let a real Kubernetes control plane run the manifests (a mi
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help demo test soak bench bench-bi bi-check report-check alerts-check runbook-check build reproduce sbom lint postgres echarts image image-check e2e-k8s clean
+.PHONY: help demo test soak bench bench-bi bench-scale bi-check report-check alerts-check runbook-check build reproduce sbom lint postgres echarts image image-check e2e-k8s clean
 .DEFAULT_GOAL := help

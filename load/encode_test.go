@@ -273,7 +273,7 @@ func BenchmarkEncode(b *testing.B) {
 		p.Records = append(p.Records, r)
 	}
 	s.series.add(known)
-	l := &List{}
+	l := &List{Ask: w.Ask}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := w.encode(b.Context(), l, p); err != nil {

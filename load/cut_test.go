@@ -272,6 +272,7 @@ func TestSizeOfACutFleet(t *testing.T) {
 
 // The way back to a program that cuts nothing ends walks that are cut, and only these.
 func TestWayBackEndsCutWalks(t *testing.T) {
+	plainOnly(t, "programs that cut nothing do not know Citus")
 	t.Parallel()
 	h := cutting(t, 1)
 	st := h.stream("hour/sim")

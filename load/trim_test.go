@@ -49,8 +49,8 @@ func (h *warehouse) trim(s *Store, now time.Time) (told []TrimmedMonth) {
 
 const (
 	hoursLeft = `SELECT name, count(*), min(period_start)::date FROM simusage.usage_hourly JOIN simusage.stream ON stream.id = stream_id GROUP BY 1 ORDER BY 1`
-	daysLeft  = `SELECT * FROM simusage.usage_daily ORDER BY period_start, series_id`
-	allMonths = `SELECT * FROM usage.country_monthly UNION ALL SELECT account_sid, sim_sid, sim_name, month, data_upload, data_download, data_total, data_total_billed, billed_unit, settled FROM usage.sim_monthly ORDER BY 2, 4`
+	daysLeft  = `SELECT * FROM simusage.usage_daily ORDER BY period_start, series_id, billed_unit_id`
+	allMonths = `SELECT * FROM usage.country_monthly UNION ALL SELECT account_sid, sim_sid, sim_name, month, data_upload, data_download, data_total, data_total_billed, billed_unit, settled FROM usage.sim_monthly ORDER BY 2, 4, 9`
 	theProof  = `SELECT * FROM usage.reconciliation ORDER BY stream, window_start`
 )
 

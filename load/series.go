@@ -103,7 +103,7 @@ func (s *Store) resolve(ctx context.Context, stream int16, records []extract.Rec
 	if len(missing) == 0 {
 		return ids, nil
 	}
-	found, err := s.makeSeries(ctx, stream, missing)
+	found, err := s.numberSeries(ctx, stream, missing)
 	if err != nil {
 		return nil, fmt.Errorf("number the series: %w", err)
 	}
@@ -116,15 +116,61 @@ func (s *Store) resolve(ctx context.Context, stream int16, records []extract.Rec
 	return ids, nil
 }
 
-// makeSeries inserts the series that are not there, sorted, so that two processes that meet the same new SIMs wait for
-// each other instead of deadlocking, and reads all their numbers.
-func (s *Store) makeSeries(ctx context.Context, stream int16, keys []seriesKey) (map[seriesKey]int32, error) {
-	sims, fleets := make([]string, len(keys)), make([]string, len(keys))
-	networks, countries := make([]string, len(keys)), make([]string, len(keys))
-	for i, k := range keys {
-		sims[i], fleets[i], networks[i], countries[i] = k.sim, k.fleet, k.network, k.country
+// numberSeries finds the numbers of series, and makes those that are not there. Mostly all are: the cache does not hold the
+// series of a million SIMs, so that each page of theirs comes here.
+func (s *Store) numberSeries(ctx context.Context, stream int16, keys []seriesKey) (map[seriesKey]int32, error) {
+	found := make(map[seriesKey]int32, len(keys))
+	if err := s.findSeries(ctx, stream, keys, found); err != nil || len(found) == len(keys) {
+		return found, err
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	var missing []seriesKey
+	for _, k := range keys {
+		if _, there := found[k]; !there {
+			missing = append(missing, k)
+		}
+	}
+	if err := s.makeSeries(ctx, stream, missing); err != nil {
+		return nil, err
+	}
+	err := s.findSeries(ctx, stream, missing, found)
+	if err == nil && len(found) < len(keys) {
+		err = fmt.Errorf("%d of %d were not found after inserting them", len(keys)-len(found), len(keys))
+	}
+	return found, err
+}
+
+// columns are the keys for Postgres.
+func columns(keys []seriesKey) (sims, fleets, networks, countries []string) {
+	for _, k := range keys {
+		sims, fleets, networks, countries = append(sims, k.sim), append(fleets, k.fleet), append(networks, k.network), append(countries, k.country)
+	}
+	return sims, fleets, networks, countries
+}
+
+// findSeries reads the numbers of series that are there.
+func (s *Store) findSeries(ctx context.Context, stream int16, keys []seriesKey, found map[seriesKey]int32) error {
+	sims, fleets, networks, countries := columns(keys)
+	rows, err := s.pool.Query(ctx, `SELECT s.id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country
+		FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
+		JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)`,
+		stream, sims, fleets, networks, countries)
+	if err != nil {
+		return err
+	}
+	var id int32
+	k := seriesKey{stream: stream}
+	_, err = pgx.ForEachRow(rows, []any{&id, &k.sim, &k.fleet, &k.network, &k.country}, func() error {
+		found[k] = id
+		return nil
+	})
+	return err
+}
+
+// makeSeries inserts series, sorted, so that two processes that meet the same new SIMs wait for each other instead of
+// deadlocking.
+func (s *Store) makeSeries(ctx context.Context, stream int16, keys []seriesKey) error {
+	sims, fleets, networks, countries := columns(keys)
+	return s.inTx(ctx, func(tx pgx.Tx) error {
 		// Whoever forgets the account has locked the stream. Its foreign key would see to that, but not on Citus.
 		var locked int16
 		if err := tx.QueryRow(ctx, `SELECT id FROM simusage.stream WHERE id = $1 FOR KEY SHARE`, stream).Scan(&locked); err != nil {
@@ -132,32 +178,10 @@ func (s *Store) makeSeries(ctx context.Context, stream int16, keys []seriesKey) 
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO simusage.series (stream_id, sim_sid, fleet_sid, network_sid, iso_country)
 			SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
-			LEFT JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)
-			WHERE s.id IS NULL ORDER BY k.sim, k.fleet, k.network, k.country
+			ORDER BY k.sim, k.fleet, k.network, k.country
 			ON CONFLICT (stream_id, sim_sid, fleet_sid, network_sid, iso_country) DO NOTHING`, stream, sims, fleets, networks, countries)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.pool.Query(ctx, `SELECT s.id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country
-		FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(sim, fleet, network, country)
-		JOIN simusage.series s ON (s.stream_id, s.sim_sid, s.fleet_sid, s.network_sid, s.iso_country) = ($1, k.sim, k.fleet, k.network, k.country)`,
-		stream, sims, fleets, networks, countries)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[seriesKey]int32, len(keys))
-	var id int32
-	k := seriesKey{stream: stream}
-	_, err = pgx.ForEachRow(rows, []any{&id, &k.sim, &k.fleet, &k.network, &k.country}, func() error {
-		found[k] = id
-		return nil
-	})
-	if err == nil && len(found) < len(keys) {
-		err = fmt.Errorf("%d of %d were not found after inserting them", len(keys)-len(found), len(keys))
-	}
-	return found, err
 }
 
 // unitCache remembers the numbers of currencies.

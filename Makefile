@@ -22,7 +22,7 @@ bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread 
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
 
 bench-scale: postgres ## measure many processes, and a day of a million SIMs (20 minutes, 20 GB of memory), for deploy/SCALE.md
-	go run ./cmd/bench -only pods,leases -runs 1 -readme deploy/SCALE.md
+	go run ./cmd/bench -only pods,leases -runs 1
 	go run ./cmd/bench -only day -rows 24000000 -runs 1 -readme deploy/SCALE.md
 
 bench-bi: postgres ## measure what dashboards ask, over 50 million rows: ROWS=1000000 for less

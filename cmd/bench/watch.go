@@ -102,6 +102,7 @@ func anonymous(pid int32) int64 {
 func (w *watch) ask(ctx context.Context, conn *pgx.Conn, l loading) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	asked := l.dashboard("countries", "sim")
+	before := false // the program was connected when the last question was asked
 	for n := 0; ; n++ {
 		var loading bool
 		began := time.Now()
@@ -110,12 +111,14 @@ func (w *watch) ask(ctx context.Context, conn *pgx.Conn, l loading) error {
 		if err == nil {
 			err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'simusage')`).Scan(&loading)
 		}
+		whole := before && loading
+		before = loading
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
-		case loading:
+		case whole:
 			w.slowest = max(w.slowest, took)
 			w.answers++
 		}

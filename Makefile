@@ -21,7 +21,7 @@ soak: postgres ## 60 days of hourly runs with all that goes wrong, in minutes
 bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))
 
-bench-scale: postgres ## measure many processes, and a day of a million SIMs (20 minutes, 20 GB of memory), for deploy/SCALE.md
+bench-scale: postgres ## measure many processes, and a day of a million SIMs (long, with 10 GB of memory), for deploy/SCALE.md
 	go run ./cmd/bench -only pods,leases -runs 1
 	go run ./cmd/bench -only day -rows 24000000 -runs 1 -readme deploy/SCALE.md
 

@@ -137,7 +137,7 @@ func (z sizing) advice() string {
 	case !n.keepsUp():
 		text += "At the API's limit what is not settled cannot be read once a day: ask for less, by day instead of by hour, or by fleet.\n"
 	case n.refresh > z.refresh:
-		text += fmt.Sprintf("At the API's limit what is not settled is read every %s at best: SIMUSAGE_REFRESH=%s.\n", duration(n.refresh), n.refresh.String()[:len(n.refresh.String())-len("0m0s")])
+		text += fmt.Sprintf("At the API's limit what is not settled is read again after %s at the soonest: SIMUSAGE_REFRESH=%.0fh.\n", duration(n.refresh), n.refresh.Hours())
 	}
 	return text
 }
@@ -155,7 +155,7 @@ func duration(d time.Duration) string {
 	case d < 90*time.Second:
 		return "a minute"
 	case d == time.Hour:
-		return "hour"
+		return "an hour"
 	case d < 100*time.Minute:
 		return fmt.Sprintf("%.0f minutes", d.Minutes())
 	case d < 100*time.Hour:

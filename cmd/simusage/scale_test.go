@@ -38,7 +38,7 @@ func TestScale(t *testing.T) {
 				t.Fatalf("%s: no line %q after %q", page, end, begin)
 			}
 			var table strings.Builder
-			fmt.Fprintln(&table, "| SIMs | rows a month | GB a month | GB, 18 months | first load, requests | takes | read again every | requests a day | processes | database | first to give in |")
+			fmt.Fprintln(&table, "| SIMs | rows a month | GB a month | GB, 18 months | first load, requests | takes | read again after | requests a day | processes | database | first to give in |")
 			fmt.Fprintln(&table, "|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|")
 			for _, sims := range []int64{1000, 10_000, 100_000, 1_000_000, 10_000_000} {
 				fmt.Fprintln(&table, scaleRow(t, provider, c.streams, c.refresh, sims))

@@ -3,11 +3,14 @@ package load
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"simusage/extract"
 )
 
 const otherSID = "AC0000000000000000000000000000000b"
@@ -126,17 +129,33 @@ func TestFirstOfManyProcesses(t *testing.T) {
 		"1 1 4 2")
 }
 
+// A cache that is full answers for what it has, and says how much memory that takes, so that whoever limits it can make room.
 func TestSeriesCacheStaysBounded(t *testing.T) {
 	t.Parallel()
-	c := newSeriesCache()
-	for stream := range int16(6) {
+	var kept []int64
+	c := newSeriesCache(func(bytes int64) { kept = append(kept, bytes) })
+	const page = 50_001
+	for stream := range int16(maxSeries/page + 2) {
 		found := make(map[seriesKey]int32)
-		for i := range int32(50_001) {
+		for i := range int32(page) {
 			found[seriesKey{stream: stream, sim: fmt.Sprint(i)}] = i + 1
 		}
 		c.add(found)
+		if told := len(kept); len(c.ids) <= usualSeries && told > 0 {
+			t.Fatalf("with %d series it asked for %d bytes", len(c.ids), kept[told-1])
+		}
 	}
-	if len(c.ids) > maxSeries || len(c.ids) < 50_001 {
-		t.Errorf("the cache has %d series", len(c.ids))
+	if len(c.ids) != maxSeries {
+		t.Errorf("the cache has %d series, want %d", len(c.ids), maxSeries)
+	}
+	ids := make([]int32, 1)
+	if missing := c.find(0, []extract.Record{{SimSID: "7"}}, ids); len(missing) > 0 || ids[0] != 8 {
+		t.Errorf("the first series was forgotten: %v %v", missing, ids)
+	}
+	if last, want := kept[len(kept)-1], int64(maxSeries-usualSeries)*seriesBytes; last < want || last > want+want/10 {
+		t.Errorf("told of %d bytes, want %d", last, want)
+	}
+	if !slices.IsSorted(kept) || len(kept) > 40 {
+		t.Errorf("told %d times: %d", len(kept), kept)
 	}
 }

@@ -260,7 +260,7 @@ func TestDigestTellsSlicesApart(t *testing.T) {
 // BenchmarkEncode is a page of a thousand records of known series: what a row costs before it goes out to Postgres.
 func BenchmarkEncode(b *testing.B) {
 	const size = 1000
-	s := &Store{series: newSeriesCache(), units: newUnitCache()}
+	s := &Store{series: newSeriesCache(nil), units: newUnitCache()}
 	s.units.ids["USD"] = 1
 	w := &Walk{s: s, Stream: Stream{ID: 1, Account: Account{SID: accountSID}, Stream: extract.Stream{Granularity: extract.Hour, Group: extract.Sim}},
 		Ask: extract.Window{Start: noon.Truncate(24 * time.Hour), End: noon.Truncate(time.Hour).Add(time.Hour)}}

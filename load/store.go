@@ -73,6 +73,9 @@ type Options struct {
 	Silence time.Duration
 	// ListRows is how many rows a list is expected to have at least that is a piece of a slice (cut.go). Default 20,000.
 	ListRows int64
+	// Kept is told how many bytes the store keeps until it is closed beyond what it keeps of a usual fleet, whenever they become
+	// more: a memory limit that is meant for what comes and goes can follow. Nil tells nobody.
+	Kept func(bytes int64)
 	// Dial replaces how connections are made; nil for the network.
 	Dial pgconn.DialFunc
 	Log  *slog.Logger
@@ -109,7 +112,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if opts.ListRows == 0 {
 		opts.ListRows = listRows
 	}
-	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, listRows: opts.ListRows, patience: opts.Patience, series: newSeriesCache(), units: newUnitCache(), runs: newRuns()}
+	s := &Store{log: opts.Log, owner: opts.Owner, lease: opts.Lease, listRows: opts.ListRows, patience: opts.Patience, series: newSeriesCache(opts.Kept), units: newUnitCache(), runs: newRuns()}
 	s.watched(cfg)
 	s.pool.patience = s.patience
 	if s.pool.Pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {

@@ -30,6 +30,7 @@ func (p *program) open(ctx context.Context, c config) (*load.Store, error) {
 func (p *program) connect(ctx context.Context, url string, opts load.Options) (*load.Store, error) {
 	opts.Owner = fmt.Sprintf("%s:%d:%d", hostname(), os.Getpid(), time.Now().UnixNano())
 	opts.Patience = p.patience
+	opts.Kept = limitMemory
 	store, err := load.Open(ctx, url, opts)
 	return store, orStopped(ctx, err)
 }

@@ -96,6 +96,38 @@ func plainSQL(text string) string {
 	return strings.ToLower(strings.Join(strings.Fields(text), " "))
 }
 
+// crowded says whether a migration alters a table that is spread in a text of several statements. Citus sends the workers the
+// text as it came, and they refuse more than one; in a DO block each statement is a text of its own. A migration as old as
+// oldestDistributed never meets such a table.
+func crowded(migration string) bool {
+	s := strings.Trim(plainSQL(migration), "; ")
+	return matches(`alter table (if exists )?(only )?`+spreadName)(s) && strings.Contains(s, ";") && !matches(`^do (language \w+ )?\$\$ begin [^$]* \$\$$`)(s)
+}
+
+func TestMigrationsAreFitForCitus(t *testing.T) {
+	t.Parallel()
+	one, other := `ALTER TABLE simusage.usage_hourly ADD COLUMN x integer`, `ALTER TABLE simusage.slice ADD COLUMN x integer;`
+	for text, want := range map[string]bool{one: false, one + ";": false, one + ";\n" + other: true, other + one: true, other + other: false,
+		"-- why\nDO $$ BEGIN " + one + ";" + other + " END $$;": false, "DO $$ BEGIN " + one + "; END $$; " + other: true} {
+		if got := crowded(text); got != want {
+			t.Errorf("crowded: %t, want %t: %s", got, want, text)
+		}
+	}
+	files, err := fs.Glob(migrations.Files, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(migrations.Files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if number(name) > oldestDistributed && crowded(string(text)) {
+			t.Errorf("%s alters a table that may be distributed, beside other statements: put all of them into one DO block", name)
+		}
+	}
+}
+
 func TestRulesCatchWhatCitusRefuses(t *testing.T) {
 	t.Parallel()
 	for _, r := range rules {
@@ -197,6 +229,12 @@ func TestTablesAreFitForCitus(t *testing.T) {
 	equal(t, "keys without series_id", MustRows(t, conn, `SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 		WHERE c.relnamespace = 'simusage'::regnamespace AND c.relname = ANY('{`+strings.Join(distributed, ",")+`}') AND i.indisunique
 			AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'series_id' AND a.attnum = ANY(i.indkey))`))
+	equal(t, "tables that views read and readers may not", MustRows(t, conn, `WITH RECURSIVE r AS (
+			SELECT oid FROM pg_class WHERE relnamespace = 'usage'::regnamespace
+			UNION
+			SELECT d.refobjid FROM r JOIN pg_rewrite w ON w.ev_class = r.oid
+				JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass)
+		SELECT c.relname FROM r JOIN pg_class c USING (oid) WHERE c.relkind IN ('r', 'p') AND c.relname <> ALL('{`+strings.Join(slices.Concat(of, lent), ",")+`}')`))
 	var keys, numbers []string
 	for _, c := range crossings {
 		keys = append(keys, c.table+" "+c.table+"_"+c.column+"_fkey "+c.to)

@@ -266,9 +266,10 @@ func execf(ctx context.Context, tx pgx.Tx, statements string, names ...any) erro
 	return err
 }
 
-// lent are the tables that stay here and that the views need beside the facts, and the views that sum nothing: a condition on
-// those reaches the workers.
-var lent = []string{"account", "calendar_day", "calendar_month", "feed", "fleet", "network", "restatement", "sim", "slice", "slice_sum", "stream", "usage_day", "usage_hour"}
+// lent are the tables that stay here and that the views read, because a question may ask for them and for facts at once; and the
+// views that sum nothing: a condition on those reaches the workers.
+var lent = []string{"account", "calendar_day", "calendar_month", "drift", "feed", "fleet", "network", "rejected", "restatement", "run", "sim",
+	"sim_history", "slice", "slice_sum", "stream", "usage_day", "usage_hour"}
 
 // simColumns are what readers may know of simusage.sim: all but the ICCID.
 const simColumns = `account_id, sid, unique_name, status, fleet_sid, created_at, updated_at, gone_at`

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"simusage/load/pgtest"
@@ -44,22 +42,10 @@ var prepared = pgtest.Template{Name: "migrated", Prepare: func(ctx context.Conte
 	return err
 }}
 
-// reader is a role that may log in and read the views, which goes with the test.
+// reader is a role that may log in and read the views.
 func (h *warehouse) reader() string {
 	h.tb.Helper()
-	role := "reader_" + strings.ToLower(rand.Text())
-	h.exec(`CREATE ROLE ` + role + ` LOGIN IN ROLE usage_reader`)
-	h.tb.Cleanup(func() {
-		ctx := context.WithoutCancel(h.tb.Context())
-		conn, err := pgx.Connect(ctx, h.url)
-		if err == nil {
-			defer conn.Close(ctx)
-			_, err = conn.Exec(ctx, `DROP ROLE `+role)
-		}
-		if err != nil {
-			h.tb.Errorf("drop role %s: %v", role, err)
-		}
-	})
+	role, _ := pgtest.MustRole(h.tb, h.url, "usage_reader")
 	return role
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"simusage/extract/fakeapi"
+	"simusage/load/pgtest"
 )
 
 // env is variables beside those of the bench.
@@ -20,6 +21,7 @@ func TestBadInputIsRefused(t *testing.T) {
 	days := func(more ...string) []string {
 		return append([]string{"backfill", "--from=2026-03-07", "--to=2026-03-08"}, more...)
 	}
+	withoutCitus := env{"DATABASE_URL": postgres.MustStart(t, pgtest.Options{}).URL("postgres")}
 	before := b.counts()
 	for _, c := range []struct {
 		args []string
@@ -115,8 +117,8 @@ func TestBadInputIsRefused(t *testing.T) {
 		{[]string{"sync"}, env{"SIMUSAGE_ACCOUNTS": "emea", "EMEA_SIMUSAGE_FROM": "2026-03-15", "SIMUSAGE_STREAMS": "day/total"}, "EMEA_SIMUSAGE_FROM 2026-03-15: want the first of a month"},
 		{[]string{"migrate", "--check", "--to=3"}, nil, "--check and --to"},
 		{[]string{"migrate", "--distribute", "--undistribute"}, nil, "--distribute and --undistribute"},
-		{[]string{"migrate", "--distribute"}, nil, "run CREATE EXTENSION citus in it"},
-		{[]string{"migrate", "--undistribute"}, nil, "nothing was changed"},
+		{[]string{"migrate", "--distribute"}, withoutCitus, "run CREATE EXTENSION citus in it"},
+		{[]string{"migrate", "--undistribute"}, withoutCitus, "nothing was changed"},
 		{[]string{"migrate", "--to=0"}, nil, "it cannot go back to 0"},
 		{[]string{"migrate", "--to=99"}, nil, "it cannot go back to 99"},
 		{[]string{"forget"}, nil, "--account is missing"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,18 +11,12 @@ import (
 	"simusage/load/pgtest"
 )
 
-// asReader is the bench with the rights of those who only read, and with nothing but the database.
+// asReader is the bench as somebody who may only read the views, and knows nothing but the database.
 func (b *bench) asReader() *bench {
 	b.t.Helper()
-	u, err := url.Parse(b.database)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("options", "--role=usage_reader")
-	u.RawQuery = q.Encode()
+	_, address := pgtest.MustRole(b.t, b.database, "usage_reader")
 	other := *b
-	other.env = map[string]string{"DATABASE_URL": u.String()}
+	other.env = map[string]string{"DATABASE_URL": address}
 	return &other
 }
 

@@ -71,7 +71,7 @@ func TestPromise10SecretsStayHome(t *testing.T) {
 			written.WriteString(r.stdout + r.stderr)
 		}
 		for _, table := range b.query(`SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables WHERE table_schema IN ('simusage', 'usage')`) {
-			written.WriteString(strings.Join(b.query(`SELECT t::text FROM `+table+` AS t`), "\n"))
+			written.WriteString(strings.Join(b.query(`SELECT row(t.*)::text FROM `+table+` AS t`), "\n"))
 		}
 		server.Close()
 		if b.api.Leaks() > 0 {

@@ -45,10 +45,12 @@ func (b *bench) again(program string) {
 func TestMigrationDuringASync(t *testing.T) {
 	t.Parallel()
 	// In an order in which a migration and a publish can wait for each other.
-	next := newer(t, `ALTER TABLE simusage.usage_hourly ADD COLUMN newer integer;
+	next := newer(t, `DO $$ BEGIN
+		ALTER TABLE simusage.usage_hourly ADD COLUMN newer integer;
 		ALTER TABLE simusage.list ADD COLUMN newer text NOT NULL DEFAULT '';
 		ALTER TABLE simusage.slice ADD COLUMN newer text NOT NULL DEFAULT '';
-		CREATE INDEX newer ON simusage.series (sim_sid);`)
+		CREATE INDEX newer ON simusage.series (sim_sid);
+	END $$`)
 	b := nowBench(t, fakeapi.WorldConfig{Seed: 72, Sims: 10}, fakeapi.Options{})
 	p, goOn := b.midway()
 	defer goOn()

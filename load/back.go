@@ -2,10 +2,8 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -52,18 +50,12 @@ func MigrateBack(ctx context.Context, url string, version int) (_ Schema, err er
 	return readSchema(ctx, conn)
 }
 
-// down undoes the migrations after a version, one by one. One that Postgres refuses has changed nothing: each is a transaction.
+// down undoes the migrations after a version, one by one, each in a transaction.
 func down(cfg *pgx.ConnConfig, version int) error {
 	m, err := migration(cfg)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	err = m.Migrate(uint(version))
-	if refused := (database.Error{}); errors.As(err, &refused) {
-		if at, dirty, unknown := m.Version(); unknown == nil && dirty {
-			err = errors.Join(err, m.Force(int(at)+1))
-		}
-	}
-	return err
+	return m.Migrate(uint(version))
 }

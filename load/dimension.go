@@ -18,7 +18,8 @@ var namesSQL embed.FS
 
 // Names is one reading of the lists of SIMs, fleets and networks of an account. The lists have no date to ask by, so they
 // are read whole, into tables of this reading, and merged in one transaction at the end. One process at a time reads
-// them; if it dies, another one may begin again after a while, and the first one, should it wake up, can write nothing.
+// them, under a lease of its own; if it dies, another one may begin again when that has run out, and the first one, should it
+// wake up, can write nothing.
 type Names struct {
 	s       *Store
 	account Account
@@ -28,26 +29,40 @@ type Names struct {
 	read    int64 // rows
 }
 
-// namesClaim is how long a reading may take before another process begins one.
-const namesClaim = 30 * time.Minute
-
 // ClaimNames begins to read the names of an account, unless they were read after freshFrom or another process reads them
 // now: then it returns nil. iccid says whether to store ICCIDs; where it is false, those that are stored are erased.
 func (s *Store) ClaimNames(ctx context.Context, a Account, now, freshFrom time.Time, iccid bool) (*Names, error) {
 	n := &Names{s: s, account: a, iccid: iccid, now: now}
-	err := s.pool.QueryRow(ctx, `UPDATE simusage.account SET names_fence = names_fence + 1, names_claimed_until = clock_timestamp() + $3::interval
-		WHERE id = $1 AND coalesce(names_at < $2 OR names_at > $4, true) AND coalesce(names_claimed_until < clock_timestamp(), true)
-		RETURNING names_fence`, a.ID, freshFrom, namesClaim, now.Add(skew)).Scan(&n.fence)
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `UPDATE simusage.account SET names_fence = names_fence + 1, names_claimed_until = clock_timestamp() + $3::interval
+			WHERE id = $1 AND coalesce(names_at < $2 OR names_at > $4, true) AND coalesce(names_claimed_until < clock_timestamp(), true)
+			RETURNING names_fence`, a.ID, freshFrom, s.lease, now.Add(skew)).Scan(&n.fence)
+		if err != nil {
+			return err
+		}
+		return n.exec(ctx, tx, "stage")
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
-	}
-	if err == nil {
-		err = n.exec(ctx, s.pool, "stage")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("begin to read the names: %w", err)
 	}
 	return n, nil
+}
+
+// KeepAlive extends the lease of the reading until ctx ends. A publish has the account locked, and ends the lease itself.
+func (n *Names) KeepAlive(ctx context.Context) {
+	for sleep(ctx, n.s.lease/3) == nil {
+		bounded, cancel := context.WithTimeout(ctx, max(n.s.lease/3, 5*time.Second))
+		_, err := n.s.pool.Exec(bounded, `UPDATE simusage.account SET names_claimed_until = clock_timestamp() + $3::interval WHERE id = (
+			SELECT id FROM simusage.account WHERE id = $1 AND names_fence = $2 AND names_claimed_until IS NOT NULL FOR UPDATE SKIP LOCKED)`,
+			n.account.ID, n.fence, n.s.lease)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			n.s.log.Warn("lease of the names not extended", "error", err)
+		}
+	}
 }
 
 // Sims takes in a page of SIMs.

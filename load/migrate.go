@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ const minPostgres = 150000
 // Schema is what of the program's schema a database has.
 type Schema struct {
 	Version, Latest int  // migrations applied, and known to this program
-	Dirty           bool // a migration failed half-way
+	Dirty           bool // another program began a migration and did not note its end
 	Views           bool // the views are the ones of this program
 
 	views string // their digest
@@ -39,7 +40,7 @@ type Schema struct {
 func (s Schema) Err() error {
 	switch {
 	case s.Dirty:
-		return fmt.Errorf("%w: migration %d failed half-way; look at its error, mend the database by hand or restore it, then set simusage.schema_migrations.dirty to false and run: simusage migrate", ErrSchema, s.Version)
+		return fmt.Errorf("%w: another program began migration %d and did not note its end; restore the database, or set simusage.schema_migrations to the version that its tables have, and dirty to false; then run: simusage migrate", ErrSchema, s.Version)
 	case s.Version == 0:
 		return fmt.Errorf("%w: this database was never migrated; run: simusage migrate", ErrSchema)
 	case s.Version > s.Latest:
@@ -201,11 +202,7 @@ func over(ctx context.Context, conn *pgx.Conn) {
 // forbidden makes what a role has no right to a matter of configuration.
 func forbidden(err error) error {
 	var pg *pgconn.PgError
-	cause := err
-	if refused := (database.Error{}); errors.As(err, &refused) {
-		cause = refused.OrigErr
-	}
-	if !errors.As(cause, &pg) || pg.Code != "42501" {
+	if !errors.As(err, &pg) || pg.Code != "42501" {
 		return err
 	}
 	return fmt.Errorf("%w: this role may not change it: %s; migrate as the owner of the database, who may also GRANT CREATE ON DATABASE to this role", ErrSchema, pg.Message)
@@ -227,30 +224,42 @@ func up(ctx context.Context, cfg *pgx.ConnConfig) error {
 			return ctx.Err()
 		}
 		// A sync that goes on may wait for the migration while that waits for it, and Postgres gives one of them up.
-		if deadlock := takeBack(m, err); !deadlock || tries == 10 || ctx.Err() != nil {
+		if !deadlocked(err) || tries == 10 || ctx.Err() != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}
 }
 
-// takeBack sets the version back behind a migration that Postgres refused, and says whether it was for a deadlock. Each
-// migration is one transaction: nothing of it is there, and no hand has to mend what golang-migrate calls dirty. If the
-// connection was lost, nobody knows.
-func takeBack(m *migrate.Migrate, err error) (deadlock bool) {
-	var refused database.Error
+func deadlocked(err error) bool {
 	var pg *pgconn.PgError
-	if !errors.As(err, &refused) || !errors.As(refused.OrigErr, &pg) {
-		return false
+	return errors.As(err, &pg) && pg.Code == "40P01"
+}
+
+// noted is a driver that notes the version in the transaction of its migration. So the version is what the schema is, whatever
+// becomes of the migration and of the connection. golang-migrate by itself notes it before and after, and leaves to people
+// what was lost in between.
+type noted struct {
+	database.Driver
+	version int
+}
+
+// SetVersion remembers the version that the next migration leads to.
+func (n *noted) SetVersion(version int, _ bool) error {
+	n.version = version
+	return nil
+}
+
+// Run runs a migration, which is a transaction because it is sent as one.
+func (n *noted) Run(migration io.Reader) error {
+	note := "\n;DELETE FROM simusage.schema_migrations"
+	if n.version != database.NilVersion {
+		note += fmt.Sprintf(";INSERT INTO simusage.schema_migrations (version, dirty) VALUES (%d, false)", n.version)
 	}
-	version, dirty, err := m.Version()
-	if err != nil || !dirty {
-		return false
+	err := n.Driver.Run(io.MultiReader(migration, strings.NewReader(note)))
+	if failed := (database.Error{}); errors.As(err, &failed) { // its own text has all of the migration in it
+		err = fmt.Errorf("to version %d: %w", n.version, failed.OrigErr)
 	}
-	before := int(version) - 1
-	if before == 0 {
-		before = database.NilVersion
-	}
-	return m.Force(before) == nil && pg.Code == "40P01"
+	return err
 }
 
 func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
@@ -264,5 +273,5 @@ func migration(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
 		db.Close()
 		return nil, err
 	}
-	return migrate.NewWithInstance("iofs", files, "pgx5", into)
+	return migrate.NewWithInstance("iofs", files, "pgx5", &noted{Driver: into})
 }

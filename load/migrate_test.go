@@ -122,7 +122,7 @@ func TestMigrateStopsWhereItMust(t *testing.T) {
 		name, state, want string
 		migrates          bool
 	}{
-		{"dirty", `UPDATE simusage.schema_migrations SET dirty = true, version = 1`, "migration 1 failed half-way", false},
+		{"dirty", `UPDATE simusage.schema_migrations SET dirty = true, version = 1`, "another program began migration 1 and did not note its end", false},
 		{"newer", `UPDATE simusage.schema_migrations SET dirty = false, version = 99`, fmt.Sprintf("the database is at version 99, newer than this program, which knows %d", newest), false},
 		{"other views", fmt.Sprintf(`UPDATE simusage.schema_migrations SET version = %d; UPDATE simusage.view_install SET digest = 'x'`, newest), "the views are not the ones of this program; run: simusage migrate", true},
 		{"no views", `DELETE FROM simusage.view_install`, "the views are not the ones", true},

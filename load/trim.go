@@ -219,12 +219,25 @@ func (s *Store) dropHours(ctx context.Context, month time.Time, all books) (kept
 		case !errors.As(err, &pg) || pg.Code != "55P03" && pg.Code != "40P01":
 			return "", err
 		case time.Now().After(deadline):
-			return fmt.Sprintf("the hours were in use all the time for %s; try again when nothing else runs", s.patience), nil
+			return s.inUse(ctx, month)
 		}
 		if err := sleep(ctx, 2*wait+rand.N(2*wait)); err != nil {
 			return "", err
 		}
 	}
+}
+
+// inUse says that the hours could not be had, and who has them now.
+func (s *Store) inUse(ctx context.Context, month time.Time) (kept string, err error) {
+	var users string
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(string_agg(DISTINCT format('%s (%s)', pid, concat_ws(', ', usename, nullif(application_name, ''), nullif(backend_type, 'client backend'))), ', '), 'nobody')
+		FROM pg_locks JOIN pg_stat_activity USING (pid)
+		WHERE granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND relation IN ('simusage.usage_hourly'::regclass, to_regclass($1))`, month.Format("simusage."+hourlyName)).Scan(&users)
+	if err != nil {
+		return "", fmt.Errorf("look who uses the hours: %w", err)
+	}
+	return fmt.Sprintf("nothing is wrong with it, but the hours were in use all the time for %s, now by %s; run it again when that has ended", s.patience, users), nil
 }
 
 // errMoved says that the proof is of a month that is not the same any more.

@@ -189,13 +189,15 @@ func TestTrimWaitsForReaders(t *testing.T) {
 	t.Parallel()
 	h := trimmable(t)
 	reader := MustConnect(t, h.url)
+	pid := MustRows(t, reader, `SELECT pg_backend_pid()`)[0]
 	MustRows(t, reader, `BEGIN; SELECT count(*) FROM usage.sim_hourly`)
 	s, err := Open(t.Context(), h.url, Options{Owner: "impatient", Patience: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if told := h.trim(s, noon); len(told) != 1 || !strings.Contains(told[0].Kept, "in use all the time") {
+	if told := h.trim(s, noon); len(told) != 1 || !strings.Contains(told[0].Kept, "in use all the time for 500ms, now by "+pid+" (") ||
+		!strings.Contains(told[0].Kept, ", simusage); run it again when that has ended") {
 		t.Errorf("beside a reader: %+v", told)
 	}
 	equal(t, "the report goes on", MustRows(t, reader, `SELECT count(*) FROM usage.sim_hourly`), "9")

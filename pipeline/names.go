@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"simusage/extract"
@@ -14,15 +15,14 @@ import (
 // namesAge is how old the names may get before sync reads them again. Whole lists are read, so not every hour.
 const namesAge = 6 * time.Hour
 
-// Names reads the names of SIMs, fleets and networks of every account, however fresh they are. One account's failure does
-// not stop the others.
+// Names reads the names of SIMs, fleets and networks of every account, however fresh they are; where another process reads
+// them, after that. One account's failure does not stop the others.
 func (j *Job) Names(ctx context.Context) error {
 	var problems []error
-	now := j.Now()
 	for _, a := range j.Accounts {
-		account, err := j.Store.Account(ctx, a.Name, a.SID, now)
+		account, err := j.Store.Account(ctx, a.Name, a.SID, j.Now())
 		if err == nil {
-			err = j.names(ctx, account, a.Client, now, now.Add(time.Second))
+			err = j.namesInTurn(ctx, account, a.Client)
 		}
 		if err != nil {
 			problems = append(problems, err)
@@ -31,14 +31,51 @@ func (j *Job) Names(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// names reads the lists of an account if they were read before freshFrom, and nobody else reads them now.
-func (j *Job) names(ctx context.Context, account load.Account, client *extract.Client, now, freshFrom time.Time) error {
+// namesInTurn waits for whoever reads the names of the account now; a process that was killed is waited for until its lease
+// has run out.
+func (j *Job) namesInTurn(ctx context.Context, account load.Account, client *extract.Client) error {
+	for told := false; ; told = true {
+		now := j.Now()
+		read, err := j.names(ctx, account, client, now, now.AddDate(1, 0, 0)) // nothing is as fresh as that
+		if read || err != nil {
+			return err
+		}
+		if !told {
+			j.Log.Info("another process reads the names; waiting for it", "account", account.Name)
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// names reads the lists of an account if they were read before freshFrom, and nobody else reads them now, and says whether it did.
+func (j *Job) names(ctx context.Context, account load.Account, client *extract.Client, now, freshFrom time.Time) (read bool, err error) {
 	began := time.Now()
 	n, err := j.Store.ClaimNames(ctx, account, now, freshFrom, j.ICCID)
 	if n == nil || err != nil {
-		return err
+		return false, err
 	}
-	err = readList(ctx, "SIMs", client.Sims, n.Sims)
+	alive, end := context.WithCancel(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() { n.KeepAlive(alive) })
+	err = readNames(ctx, client, n)
+	end()
+	keeper.Wait()
+	if err != nil {
+		back, cancel := inOrder(ctx)
+		defer cancel()
+		if failed := n.Fail(back, err); failed != nil {
+			j.Log.Warn("failure of the names not noted; their lease runs out by itself", "error", failed)
+		}
+		return false, err
+	}
+	j.Log.Info("names", "account", account.Name, "rows", n.Rows(), "took", time.Since(began).Round(time.Millisecond))
+	return true, nil
+}
+
+func readNames(ctx context.Context, client *extract.Client, n *load.Names) error {
+	err := readList(ctx, "SIMs", client.Sims, n.Sims)
 	if err == nil {
 		err = readList(ctx, "fleets", client.Fleets, n.Fleets)
 	}
@@ -48,16 +85,7 @@ func (j *Job) names(ctx context.Context, account load.Account, client *extract.C
 	if err == nil {
 		err = n.Publish(ctx)
 	}
-	if err != nil {
-		back, cancel := inOrder(ctx)
-		defer cancel()
-		if failed := n.Fail(back, err); failed != nil {
-			j.Log.Warn("failure of the names not noted; the claim runs out by itself", "error", failed)
-		}
-		return err
-	}
-	j.Log.Info("names", "account", account.Name, "rows", n.Rows(), "took", time.Since(began).Round(time.Millisecond))
-	return nil
+	return err
 }
 
 // readList stages a list. When the API does not take its page token any more, it is read again from its first page: rows

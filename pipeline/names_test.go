@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +83,45 @@ func TestNamesOnDemandAndICCIDs(t *testing.T) {
 	if n := len(b.query(`SELECT sim_sid FROM usage.sim WHERE gone_at IS NULL`)); n != 12 {
 		t.Errorf("%d SIMs are left", n)
 	}
+}
+
+// A process that is killed while it reads the names keeps others from it for the length of a lease; one that takes longer than
+// that keeps the lease.
+func TestNamesOfAProcessThatWasKilled(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 46, Sims: 12}, fakeapi.Options{})
+	b.lease = 2 * time.Second
+	killed := b.process()
+	now := b.clock.Now()
+	account, err := killed.Store.Account(t.Context(), killed.Accounts[0].Name, killed.Accounts[0].SID, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := killed.Store.ClaimNames(t.Context(), account, now, now, false)
+	if n == nil || err != nil {
+		t.Fatal(n, err)
+	}
+	alive, kill := context.WithCancel(t.Context())
+	var keeper sync.WaitGroup
+	keeper.Go(func() { n.KeepAlive(alive) })
+	slow := b.query(`SELECT names_claimed_until::text FROM simusage.account`)[0]
+	for extended := 0; extended < 3; { // it lives for three times as long
+		if until := b.query(`SELECT names_claimed_until::text FROM simusage.account`)[0]; until != slow {
+			slow, extended = until, extended+1
+		}
+	}
+	if other, err := b.process().Store.ClaimNames(t.Context(), account, now, now, false); other != nil || err != nil {
+		t.Errorf("somebody else reads the names as well: %v, %v", other, err)
+	}
+	kill()
+	keeper.Wait()
+	if err := b.process().Names(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.namesEqual()
+	if err := n.Publish(t.Context()); !errors.Is(err, load.ErrFenced) {
+		t.Errorf("the killed one wakes up and publishes: %v", err)
+	}
+	b.namesEqual()
 }
 
 // namesEqual holds the names that readers see against the world.

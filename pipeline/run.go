@@ -197,7 +197,7 @@ func (r *run) refreshNames(ctx context.Context, now time.Time) {
 		if !r.open(a.stored) {
 			continue
 		}
-		if err := r.names(ctx, a.stored, a.configured.Client, now, now.Add(-namesAge)); err != nil {
+		if _, err := r.names(ctx, a.stored, a.configured.Client, now, now.Add(-namesAge)); err != nil {
 			r.Log.Warn("names not refreshed", "account", a.configured.Name, "error", err)
 		}
 	}

@@ -100,7 +100,7 @@ func TestExit2WhenTheDatabaseIsNotReady(t *testing.T) {
 	b.exec(`DO $$ BEGIN CREATE ROLE no_rights LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
 	each(b.with(env{"DATABASE_URL": "postgres://no_rights" + b.database[strings.LastIndex(b.database, "@"):]}), "may not read simusage.schema_migrations", all...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = true`)
-	each(b, "failed half-way", append(all, "migrate")...)
+	each(b, "did not note its end", append(all, "migrate")...)
 	b.exec(`UPDATE simusage.schema_migrations SET dirty = false, version = 4711`)
 	each(b, "newer than this program", append(all, "migrate")...)
 }

@@ -113,7 +113,9 @@ var functions = template.FuncMap{
 	"idleDays":    func() int { return idleDays },
 	"unusualDays": func() int { return anomalyDays },
 	"inc":         func(n int) int { return n + 1 },
-	"capped":      func(n float64) float64 { return min(n, 100) },
+	// A bar is as long as the most that it shows; the shares of it are in percent.
+	"fullest": func(limit, now, end float64) float64 { return max(limit, now, end) },
+	"part":    func(n, of float64) float64 { return 100 * n / of },
 }
 
 // jsonNumber is a number that goes to the page digit by digit.

@@ -1,6 +1,6 @@
 "use strict";
-// What the page does beyond being read: draw the charts in the page's own colours, show one account, find rows. Every number
-// is in the tables already; without scripts only the charts and the filter are missing.
+// What the page does beyond being read: draw the charts in the page's own colours, show one account, find rows, and lay tables
+// out as cards on a phone. Every number is in the tables already; without scripts only these are missing.
 (() => {
 	const all = (query, within = document) => [...within.querySelectorAll(query)];
 	const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -70,6 +70,22 @@
 		search();
 		redraw();
 	};
+
+	// On a phone rows are cards, see page.css: each cell says what it is. A table that is laid out as something else has to say, too,
+	// that it is one, to those who hear it.
+	for (const table of all("table.find")) {
+		const heads = all("thead th", table).map(head => head.textContent);
+		table.classList.add("cards");
+		table.setAttribute("role", "table");
+		for (const part of all("thead, tbody", table)) part.setAttribute("role", "rowgroup");
+		for (const row of all("tr", table)) {
+			row.setAttribute("role", "row");
+			[...row.cells].forEach((cell, i) => {
+				cell.dataset.head = heads[i];
+				cell.setAttribute("role", cell.tagName === "TD" ? "cell" : cell.scope === "row" ? "rowheader" : "columnheader");
+			});
+		}
+	}
 
 	if (!window.echarts) all(".chart").forEach(figure => {
 		figure.classList.add("undrawn");

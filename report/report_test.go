@@ -153,6 +153,9 @@ func TestContent(t *testing.T) {
 		}
 	}
 	says(t, scopes[1], "The 20 largest of 40\u00a0SIMs with usage.", ">100\u00a0MB<", "Times as much", "2026-03-08", "250\u00a0MB")
+	// The bar of the highest SIM goes on behind the limit; one that is far from it leaves room up to the mark.
+	says(t, scopes[1], `<span class="bar limit over" style="--v:29.03;--p:100.00;--l:9.16">`)
+	says(t, scopes[2], `<span class="bar limit" style="--v:3.94;--p:13.57;--l:100.00">`)
 	// The silent SIM is idle since the warehouse begins.
 	if !regexp.MustCompile(`(?s)id="s1-idle".*HS0{32}.*never seen in use.*<td class="n">37</td>`).MatchString(scopes[1]) {
 		t.Error("the silent SIM is not listed as idle for 37 days")

@@ -35,7 +35,8 @@ var clients = []client{
 	{
 		name: "LibreOffice",
 		command: func(s *stage, m manual, questions string) []string {
-			return []string{python, "cmd/bicheck/office.py", m.office, reader, questions, filepath.Join(s.dir, "LibreOffice"), pivoted}
+			url := "sdbc:postgresql:" + m.office // as the wizard of Base does with what it is given
+			return []string{python, "cmd/bicheck/office.py", url, reader, questions, filepath.Join(s.dir, "LibreOffice"), pivoted}
 		},
 		types: map[string]string{"character varying": "VARCHAR", "text": "LONGVARCHAR", "bigint": "BIGINT", "integer": "INTEGER", "smallint": "SMALLINT",
 			"numeric": "NUMERIC", "boolean": "BOOLEAN", "date": "DATE", "timestamp with time zone": "LONGVARCHAR", "jsonb": "LONGVARCHAR"},

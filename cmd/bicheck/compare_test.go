@@ -115,6 +115,9 @@ func TestManualSaysHowToConnect(t *testing.T) {
 			t.Errorf("%s does not lead to the server, or trusts any", how)
 		}
 	}
+	if strings.Contains(m.office, "sdbc:") {
+		t.Errorf("%s: the wizard of Base adds the prefix, and a second one is an error", m.office)
+	}
 	for _, what := range []string{m.roles, m.odbc} {
 		if !strings.Contains(what, "secret;=1") {
 			t.Errorf("%s: the password is not in its place", what)

@@ -45,7 +45,7 @@ func readManual(path, host, port, certificate string) (manual, error) {
 	here := strings.NewReplacer("db.example.com", host, "5432", port, "/etc/ssl/warehouse-ca.crt", certificate,
 		"'secret'", "'"+strings.ReplaceAll(password, "'", "''")+"'", "{secret}", "{"+password+"}", "10.0.0.0/8", host+"/32")
 	for pattern, found := range map[string]*string{"(?s)```sql\n(.*?)```": &m.roles, `(?m)^    (host.*\n    host.*\n)`: &m.rules,
-		`(?m)^    (postgres://.*)$`: &m.psql, `(?m)^    (jdbc:.*)$`: &m.jdbc, `(?m)^    (Driver=.*)$`: &m.odbc, `(?m)^    (sdbc:.*)$`: &m.office} {
+		`(?m)^    (postgres://.*)$`: &m.psql, `(?m)^    (jdbc:.*)$`: &m.jdbc, `(?m)^    (Driver=.*)$`: &m.odbc, `(?m)^    (host=.*)$`: &m.office} {
 		match := regexp.MustCompile(pattern).FindSubmatch(text)
 		if match == nil {
 			return m, fmt.Errorf("%s has nothing like %s", path, pattern)

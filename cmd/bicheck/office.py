@@ -1,6 +1,6 @@
 """Reads the warehouse by LibreOffice and prints what it saw as CSV, see cmd/bicheck/client.go.
 
-Base connects and asks the questions; Calc imports a view, makes a pivot table of it, and saves both.
+Base connects and asks the questions; Calc imports a view, makes a pivot table of the same view, and saves both.
 Arguments: the connection's URL, the user, the file of questions, a folder to write to, the view for Calc.
 The password is in PGPASSWORD.
 """
@@ -116,10 +116,11 @@ def plain(cell):
 
 
 def calc(desktop, view, folder):
-    """Imports a view, as the data source window does, and sums it by country and month."""
+    """Imports a view, as the data source window does, and makes a pivot table of the same by country and month, as deploy/BI.md says."""
     document = desktop.loadComponentFromURL("private:factory/scalc", "_blank", 0, properties(Hidden=True))
     sheet = document.Sheets.getByIndex(0)
-    sheet.getCellRangeByName("A1").doImport(properties(DatabaseName="warehouse", SourceType=TABLE, SourceObject=view))
+    source = properties(DatabaseName="warehouse", SourceType=TABLE, SourceObject=view)
+    sheet.getCellRangeByName("A1").doImport(source)
     cursor = sheet.createCursor()
     cursor.gotoEndOfUsedArea(False)
     last = cursor.RangeAddress
@@ -130,7 +131,7 @@ def calc(desktop, view, folder):
     document.Sheets.insertNewByName("pivot", 1)
     pivots = document.Sheets.getByName("pivot").DataPilotTables
     pivot = pivots.createDataPilotDescriptor()
-    pivot.setSourceRange(cells.RangeAddress)
+    pivot.ImportDescriptor = source
     for name, orientation in (("iso_country", ROW), ("month", COLUMN), ("data_total", DATA)):
         field = pivot.DataPilotFields.getByName(name)
         field.Orientation = orientation

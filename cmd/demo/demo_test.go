@@ -67,6 +67,7 @@ func TestDemo(t *testing.T) {
 		`(?m)^ +hour/country +3[56] +3[56] +0$`,
 		`(?m)^ +hour/sim@country +3[56] +3[56] +0$`,
 		`(?m)^    PGOPTIONS='-c role=usage_reader .*' psql 'postgres://`,
+		`(?m)^    host=127\.0\.0\.1 port=[0-9]+ dbname=simusage options='-c role=usage_reader'$`,
 		`(?m)^    export DATABASE_URL='postgres://`,
 		`(?m)^Open it in a browser: file:///.+/bin/usage\.html$`,
 		`Stopped, and everything is cleaned up\.`,

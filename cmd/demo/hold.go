@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -13,6 +14,10 @@ func (s *stage) hold(ctx context.Context, out screen) error {
 	out.say("\n  The views, as a BI tool sees them; then everything, as the owner:")
 	out.say("    PGOPTIONS='-c role=usage_reader -c search_path=usage' psql '%s'", s.database)
 	out.say("    psql '%s'", s.database)
+	if server, err := url.Parse(s.database); err == nil {
+		out.say("\n  In LibreOffice, up to a pivot table: deploy/BI.md, as the user %s without a password, with this connection string:", server.User)
+		out.say("    host=%s port=%s dbname=%s options='-c role=usage_reader'", server.Hostname(), server.Port(), strings.Trim(server.Path, "/"))
+	}
 	out.say("\n  The program, by hand, against this API and this database:")
 	for _, variable := range s.environment() {
 		name, value, _ := strings.Cut(variable, "=")

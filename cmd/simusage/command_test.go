@@ -109,7 +109,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// What shells offer: commands and flags, the streams that are configured, and no files.
+// What shells offer: commands and flags, the streams that are configured, and no files but pages for the report.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -123,6 +123,7 @@ func TestCompletion(t *testing.T) {
 		{nil, "backfill --from ", nil},
 		{nil, "backfill --to=", nil},
 		{nil, "rejected --since ", nil},
+		{nil, "report --out ", []string{"html"}},
 		{nil, "completion ", []string{"bash", "zsh", "fish", "powershell"}},
 		{nil, "backfill --stream ", []string{"hour/total", "hour/country", "hour/sim@country"}},
 		{env{"SIMUSAGE_STREAMS": "day/total, day/sim"}, "plan --stream day/sim --stream ", []string{"day/total"}},
@@ -132,7 +133,11 @@ func TestCompletion(t *testing.T) {
 		b := (&bench{t: t, env: env{}}).with(c.env)
 		said := b.must(0, append([]string{"__complete"}, strings.Split(c.args, " ")...)...).stdout
 		offered := strings.Split(strings.TrimSpace(said), "\n")
-		if last := offered[len(offered)-1]; last != ":4" { // no files
+		files := ":4" // none
+		if strings.Contains(c.args, "--out") {
+			files = ":8" // those that end like what is offered
+		}
+		if last := offered[len(offered)-1]; last != files {
 			t.Errorf("%q ends with %q", c.args, last)
 		}
 		for i := range offered {

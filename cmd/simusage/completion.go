@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completions lets shells complete what there is to choose from. No flag takes a file.
+// completions lets shells complete what there is to choose from. The only flag that takes a file is report's.
 func (p *program) completions(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd("completion")
@@ -15,6 +15,8 @@ func (p *program) completions(root *cobra.Command) {
 		switch {
 		case cmd.Flags().Lookup("stream") != nil:
 			_ = cmd.RegisterFlagCompletionFunc("stream", p.completeStream) // fails for a flag that is not there
+		case cmd.Flags().Lookup("out") != nil:
+			_ = cmd.MarkFlagFilename("out", "html") // likewise
 		case cmd.Name() == "completion":
 			cmd.Long = "completion writes a script that lets a shell complete commands, flags and streams; --help of each says where to put it."
 			cmd.Example = "  source <(simusage completion bash)\n  simusage completion fish > ~/.config/fish/completions/simusage.fish"

@@ -110,12 +110,19 @@ func (m *meter) line(at time.Time) string {
 		text += ", " + count(int64(p.Failed), "slice") + " failed"
 	}
 	if p.Retries > 0 {
-		text += fmt.Sprintf(", %d retries", p.Retries)
+		text += ", " + retries(p.Retries)
 	}
 	if p.Throttled > 0 {
 		text += fmt.Sprintf(" (%d × 429)", p.Throttled)
 	}
 	return text
+}
+
+func retries(n int64) string {
+	if n == 1 {
+		return "1 retry"
+	}
+	return fmt.Sprintf("%d retries", n)
 }
 
 // waits is what the run waits for; empty while pages come.

@@ -47,7 +47,7 @@ func TestProgressLine(t *testing.T) {
 		{0, pipeline.Progress{Due: 90, Left: 90}, "sync: 0 of 90 slices, 0 rows, time left unknown"},
 		{time.Second, pipeline.Progress{Due: 90, Left: 88, Pages: 3, Rows: 3000}, "sync: 2 of 90 slices, 3000 rows, 3000/s, time left unknown"},
 		{10 * time.Second, pipeline.Progress{Due: 90, Left: 80, Pages: 20, Rows: 20000}, "sync: 10 of 90 slices, 20000 rows, 2000/s, 2m left"},
-		{20 * time.Second, pipeline.Progress{Due: 90, Left: 40, Pages: 40, Rows: 30000, Failed: 1, Retries: 2}, "sync: 50 of 90 slices, 30000 rows, 1000/s, 20s left, 1 slice failed, 2 retries"},
+		{20 * time.Second, pipeline.Progress{Due: 90, Left: 40, Pages: 40, Rows: 30000, Failed: 1, Retries: 1}, "sync: 50 of 90 slices, 30000 rows, 1000/s, 20s left, 1 slice failed, 1 retry"},
 		{25 * time.Second, pipeline.Progress{Due: 90, Left: 40, Pages: 40, Rows: 30000, Failed: 1, Retries: 5, Throttled: 3}, "sync: 50 of 90 slices, 30000 rows, waiting 5s: the API says 429, 25s left, 1 slice failed, 5 retries (3 × 429)"},
 		{51 * time.Second, pipeline.Progress{Due: 90, Left: 40, Pages: 41, Rows: 31000, Retries: 5, Throttled: 3}, "sync: 50 of 90 slices, 31000 rows, time left unknown, 5 retries (3 × 429)"},
 		{55 * time.Second, pipeline.Progress{Due: 90, Left: 40, Pages: 41, Rows: 31000, Retries: 6, Throttled: 3}, "sync: 50 of 90 slices, 31000 rows, waiting 4s: the API fails, trying again, time left unknown, 6 retries (3 × 429)"},

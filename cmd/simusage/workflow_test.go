@@ -62,7 +62,7 @@ func TestWorkflow(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{"lint", "test", "reproduce", "image", "bi-check", "alerts-check", "runbook-check", "e2e-k8s"} {
+	for _, target := range []string{"lint", "test", "reproduce", "image", "bi-check", "report-check", "alerts-check", "runbook-check", "e2e-k8s"} {
 		if !ran[target] {
 			t.Errorf("no job makes %s", target)
 		}

@@ -28,6 +28,11 @@ const pale = () => {
 	return [...found];
 };
 
+// Tables with something that can be seen only by scrolling sideways; those that one has to unfold may have it.
+const cutOff = () => [...document.querySelectorAll(".scope:not([hidden]) .wide")]
+	.filter(w => !w.closest("details") && [...w.querySelectorAll("td, th")].some(c => c.checkVisibility() && c.getBoundingClientRect().right > w.getBoundingClientRect().right + 1))
+	.map(w => w.getAttribute("aria-label"));
+
 async function check(browser, file) {
 	const name = path.basename(file, ".html");
 	const page = await browser.newPage({ viewport: { width: 1200, height: 900 }, colorScheme: "light" });
@@ -95,6 +100,7 @@ async function check(browser, file) {
 	await page.setViewportSize({ width: 390, height: 844 });
 	await settled();
 	hold(name + ": wider than a phone", await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+	for (const table of await page.evaluate(cutOff)) told("cut off on a phone: " + table);
 	await shot("phone");
 	await page.setViewportSize({ width: 1200, height: 900 });
 	await page.emulateMedia({ colorScheme: "dark", media: "print" });

@@ -16,7 +16,7 @@ test: postgres echarts ## run all tests, or PKG=./load
 	set -x; go test $$race -timeout 20m $(PKG)
 
 soak: postgres ## 60 days of hourly runs with all that goes wrong, in minutes
-	go test ./pipeline -run TestSoak -v -timeout 60m -soak $(or $(DAYS),60) | grep -v ' level='
+	go test ./pipeline -run TestSoak -v -timeout 60m -soak $(or $(DAYS),60) | awk '!/ level=/ { print; fflush() } /^ok/ { ok = 1 } END { exit !ok }'
 
 bench: postgres ## measure it (minutes): ROWS=20000000 RUNS=2 ONLY=first,reread FILL=1000000,20000000
 	go run ./cmd/bench $(if $(FILL),-fill $(FILL)) $(if $(ONLY),-only $(ONLY)) $(if $(ROWS),-rows $(ROWS)) $(if $(RUNS),-runs $(RUNS))

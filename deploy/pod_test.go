@@ -60,7 +60,7 @@ func (n *worker) run(name string, pod core.PodSpec) string {
 	return string(out)
 }
 
-// What the manifests say runs: the schema, the first sync and a backfill by two pods, for each vendor.
+// What the manifests say runs: the schema, the first sync, a backfill by two pods and a trim, for each vendor.
 func TestPodsRun(t *testing.T) {
 	t.Parallel()
 	simusage := program(t)
@@ -107,6 +107,10 @@ func TestPodsRun(t *testing.T) {
 			}
 			if out := n.run("backfill", backfill.jobs["simusage-backfill"].Spec.Template.Spec); !strings.HasPrefix(out, "done: 0 slices") {
 				t.Errorf("the second pod says %s", out)
+			}
+			trim := render(t, "trim").cronJobs["simusage-trim"].Spec.JobTemplate.Spec.Template.Spec
+			if out := n.run("trim", trim); !strings.HasPrefix(out, "nothing to trim: no hours are older than") {
+				t.Errorf("trim says %s", out)
 			}
 		})
 	}

@@ -95,13 +95,19 @@ func (s *soak) extent() (e extent) {
 		`SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE relnamespace = 'simusage'::regnamespace AND relkind = 'r' AND NOT relispartition
 			AND relname NOT IN ('run', 'slice', 'slice_sum', 'usage_monthly', 'series', 'restatement', 'sim_history')`: &e.books,
 	} {
-		n, err := strconv.Atoi(s.query(query)[0])
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		*into = n
+		*into = s.number(query)
 	}
 	return e
+}
+
+// number is the answer of a query that counts.
+func (s *soak) number(query string) int {
+	s.t.Helper()
+	n, err := strconv.Atoi(s.query(query)[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
 
 // rest waits until the server has ended what belonged to connections that are closed; it does so in its own time. What is
@@ -153,6 +159,16 @@ func TestSoak(t *testing.T) {
 	}
 	if after.partitions > 2*months { // hours and days
 		t.Errorf("%d partitions for %d months", after.partitions, months)
+	}
+	// What is dead in the facts is room for what comes: they are not much larger than if they were written anew.
+	facts := `SELECT sum(pg_total_relation_size(relid))::bigint FROM unnest(ARRAY['simusage.usage_hourly', 'simusage.usage_daily']::regclass[]) parent, pg_partition_tree(parent)`
+	written := s.number(facts)
+	s.exec(`VACUUM (FULL) simusage.usage_hourly`)
+	s.exec(`VACUUM (FULL) simusage.usage_daily`)
+	if anew := s.number(facts); written > anew+anew/2+128<<10 {
+		t.Errorf("%d bytes of facts would be %d, written anew", written, anew)
+	} else {
+		t.Logf("%d bytes of facts, %d written anew", written, anew)
 	}
 	if after.routines > before.routines+2 || after.heap > before.heap+8<<20 {
 		t.Errorf("%d goroutines and %d bytes became %d and %d", before.routines, before.heap, after.routines, after.heap)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,11 @@ import (
 	"simusage/load"
 	"simusage/load/pgtest"
 )
+
+// runLine is the line about a run, with everything in it; times as people read them.
+var runLine = regexp.MustCompile(`(?m)"msg":"run","summary":\{"outcome":"done","run":1,"took":"[^"]+s","slices":12,"unchanged":0,"failed":0,"left_due":0,"held":0,"pages":\d+,` +
+	`"rows":\d+,"inserted":\d+,"updated":0,"deleted":0,"rejected":0,"requests":\d+,"retries":0,"throttled":0,` +
+	`"statuses":\{"200":\d+\},"waited":"[^"]*s","phases":\{"months":"[^"]+s","names":"[^"]+s","walk":"[^"]+s"\}\}\}$`)
 
 // From nothing to views that say what the world says, with each way to sign in.
 func TestFromEmptyDatabaseToEqualViews(t *testing.T) {
@@ -44,6 +50,9 @@ func TestFromEmptyDatabaseToEqualViews(t *testing.T) {
 			r := b.must(0, "sync")
 			if len(r.complaints()) > 0 || strings.Count(r.stdout, "\n") != 1 || !strings.HasPrefix(r.stdout, "done: 12 slices, ") {
 				t.Errorf("sync says %q and %q", r.stdout, r.complaints())
+			}
+			if lines := runLine.FindAllString(r.stderr, -1); len(lines) != 1 {
+				t.Errorf("want one line about the run:\n%s", r.stderr)
 			}
 			b.equal(b.world)
 			if r := b.must(0, "names"); r.stdout != "names: up to date\n" {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,6 +67,24 @@ func TestWorkflow(t *testing.T) {
 	for _, target := range []string{"lint", "test", "reproduce", "image", "bi-check", "report-check", "alerts-check", "runbook-check", "e2e-k8s"} {
 		if !ran[target] {
 			t.Errorf("no job makes %s", target)
+		}
+	}
+}
+
+// What make filters still ends as it ended: a soak that fails must not look like one that went well.
+func TestMakeSoakFails(t *testing.T) {
+	t.Parallel()
+	for text, code := range map[string]int{"ok simusage/pipeline 1s": 0, "FAIL": 1} {
+		folder := t.TempDir()
+		script := fmt.Sprintf("#!/bin/sh\necho time=now level=INFO\necho %q\nexit %d\n", text, code)
+		if err := os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "soak", "-o", "postgres")
+		cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != (code == 0) || !strings.Contains(string(out), text) || strings.Contains(string(out), "level=") {
+			t.Errorf("%s: %v\n%s", text, err, out)
 		}
 	}
 }

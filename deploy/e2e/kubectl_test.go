@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,11 +31,30 @@ func (c *controlPlane) tryKubectl(t *testing.T, args ...string) (stdout, stderr 
 		t.Fatal(err)
 	}
 	kubectl := exec.CommandContext(t.Context(), self, args...)
-	kubectl.Env = []string{asKubectl + "=1", "KUBECONFIG=" + c.kubeconfig, "HOME=" + filepath.Dir(c.kubeconfig)}
+	kubectl.Env = c.kubectlEnv()
 	var out, problem bytes.Buffer
 	kubectl.Stdout, kubectl.Stderr = &out, &problem
 	err = kubectl.Run()
 	return out.String(), problem.String(), err
+}
+
+func (c *controlPlane) kubectlEnv() []string {
+	return []string{asKubectl + "=1", "KUBECONFIG=" + c.kubeconfig, "HOME=" + filepath.Dir(c.kubeconfig)}
+}
+
+// shell runs commands as people do, with kubectl in the PATH; all of them in the namespace.
+func (s *stage) shell(commands string) {
+	s.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	script := fmt.Sprintf("kubectl() { %q \"$@\" --namespace=%s; }\nset -e\n%s", self, s.namespace, commands)
+	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", script)
+	cmd.Env = append(s.kubectlEnv(), "PATH="+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s: %v\n%s", commands, err, out)
+	}
 }
 
 // kubectl wants a command to do its work, and without a warning.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -67,4 +68,24 @@ func testStopped(t *testing.T, c *controlPlane) {
 	}
 	s.onlyOnce()
 	s.equal()
+	testAsk(t, s)
+}
+
+// Somebody asks for the status as deploy/README.md says, without a shell in the image.
+func testAsk(t *testing.T, s *stage) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ask, found := strings.Cut(string(readme), "kubectl create job simusage-ask")
+	ask, _, ends := strings.Cut(ask, "kubectl logs")
+	if !found || !ends {
+		t.Fatal("deploy/README.md does not say how to run another command")
+	}
+	s.shell("kubectl create job simusage-ask" + ask)
+	s.completed("simusage-ask")
+	if asked := s.node.ended(s.namespace, "simusage-ask"); len(asked) != 1 || asked[0].code != 0 || !strings.HasPrefix(asked[0].said, "names read at: 20") {
+		t.Errorf("asked for its status, it says %+v", asked)
+	}
+	s.do("delete", "job", "simusage-ask")
 }

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"simusage/load"
@@ -46,11 +48,15 @@ type Summary struct {
 
 // LogValue is the summary as one line.
 func (s Summary) LogValue() slog.Value {
+	var phases []slog.Attr
+	for _, name := range slices.Sorted(maps.Keys(s.Phases)) {
+		phases = append(phases, slog.Duration(name, s.Phases[name].Round(time.Millisecond)))
+	}
 	return slog.GroupValue(
 		slog.String("outcome", string(s.Outcome)), slog.Int64("run", s.ID), slog.Duration("took", s.Duration.Round(time.Millisecond)),
 		slog.Int("slices", s.Slices), slog.Int("unchanged", s.Unchanged), slog.Int("failed", s.Failed), slog.Int("left_due", s.LeftDue), slog.Int("held", s.Held),
 		slog.Int64("pages", s.Pages), slog.Int64("rows", s.Rows),
 		slog.Int64("inserted", s.Inserted), slog.Int64("updated", s.Updated), slog.Int64("deleted", s.Deleted), slog.Int64("rejected", s.Rejected),
 		slog.Int64("requests", s.Requests), slog.Int64("retries", s.Retries), slog.Int64("throttled", s.Throttled),
-		slog.Any("statuses", s.Statuses), slog.Duration("waited", s.Waited.Round(time.Millisecond)), slog.Any("phases", s.Phases))
+		slog.Any("statuses", s.Statuses), slog.Duration("waited", s.Waited.Round(time.Millisecond)), slog.Any("phases", slog.GroupValue(phases...)))
 }

@@ -58,5 +58,5 @@ func (s Summary) LogValue() slog.Value {
 		slog.Int64("pages", s.Pages), slog.Int64("rows", s.Rows),
 		slog.Int64("inserted", s.Inserted), slog.Int64("updated", s.Updated), slog.Int64("deleted", s.Deleted), slog.Int64("rejected", s.Rejected),
 		slog.Int64("requests", s.Requests), slog.Int64("retries", s.Retries), slog.Int64("throttled", s.Throttled),
-		slog.Any("statuses", s.Statuses), slog.Duration("waited", s.Waited.Round(time.Millisecond)), slog.Attr{Key: "phases", Value: slog.GroupValue(phases...)})
+		slog.Any("statuses", s.Statuses), slog.Duration("waited", s.Waited.Round(time.Millisecond)), slog.Any("phases", slog.GroupValue(phases...)))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -173,5 +174,43 @@ func TestProgressOnATerminal(t *testing.T) {
 				t.Errorf("%d slices are logged, want %d; the screen shows\n%s", slices, c.lines, strings.Join(lines, "\n"))
 			}
 		})
+	}
+}
+
+// Elsewhere a run logs a line of JSON for each slice, and one for itself at the end, in which every duration has its unit.
+func TestProgressElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, migrated, fakeapi.WorldConfig{Seed: 1}, fakeapi.Options{})
+	count := make(map[string]int)
+	for line := range strings.Lines(b.must(0, "sync").stderr) {
+		var said struct {
+			Msg, Slice, Took string
+			Summary          struct {
+				Slices int
+				Took   string
+				Phases map[string]string
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &said); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		switch count[said.Msg]++; said.Msg {
+		case "slice":
+			if _, err := time.ParseDuration(said.Took); err != nil || said.Slice == "" {
+				t.Errorf("%v: %s", err, line)
+			}
+		case "run":
+			if len(said.Summary.Phases) == 0 || said.Summary.Slices != 12 {
+				t.Errorf("the run is not summed up: %s", line)
+			}
+			for phase, took := range said.Summary.Phases {
+				if _, err := time.ParseDuration(took); err != nil {
+					t.Errorf("phase %s: %v", phase, err)
+				}
+			}
+		}
+	}
+	if count["slice"] != 12 || count["run"] != 1 {
+		t.Errorf("%v lines, want 12 for slices and 1 for the run", count)
 	}
 }

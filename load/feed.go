@@ -130,15 +130,20 @@ type Switch struct {
 	Waiting       bool      // To is not complete yet; the views still read From
 }
 
-// SetFeeds brings the feeds of an account to what is wanted, as far as the wanted streams are complete.
+// SetFeeds brings the feeds of an account to what is wanted, as far as the wanted streams are complete. Processes take turns;
+// who had to wait finds mostly that it was done.
 func (s *Store) SetFeeds(ctx context.Context, a Account, wanted []Feed, streams []Stream) ([]Switch, error) {
-	wanted, err := s.unmet(ctx, a, wanted)
+	wanted, err := unmet(ctx, s.pool, a, wanted)
 	if err != nil || len(wanted) == 0 {
 		return nil, err
 	}
 	var switches []Switch
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.feed'))`); err != nil {
+			return err
+		}
+		wanted, err := unmet(ctx, tx, a, wanted)
+		if err != nil {
 			return err
 		}
 		for _, f := range wanted {
@@ -160,8 +165,8 @@ func (s *Store) SetFeeds(ctx context.Context, a Account, wanted []Feed, streams 
 }
 
 // unmet leaves out what is as it is wanted, from the beginning and until further notice: mostly everything.
-func (s *Store) unmet(ctx context.Context, a Account, wanted []Feed) ([]Feed, error) {
-	rows, err := s.pool.Query(ctx, `SELECT family, grain, stream.name FROM simusage.feed JOIN simusage.stream ON stream.id = feed.stream_id
+func unmet(ctx context.Context, q querier, a Account, wanted []Feed) ([]Feed, error) {
+	rows, err := q.Query(ctx, `SELECT family, grain, stream.name FROM simusage.feed JOIN simusage.stream ON stream.id = feed.stream_id
 		WHERE feed.account_id = $1 AND valid_from = '-infinity' AND valid_to = 'infinity'`, a.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read what the views read: %w", err)

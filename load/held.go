@@ -98,8 +98,9 @@ func (s *Store) HeldBack(ctx context.Context, d Due) (n int, err error) {
 		return 0, nil
 	}
 	args := d.args()
-	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM simusage.slice s JOIN unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) AS w(stream_id, first, until)
-		ON s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until WHERE s.held_at IS NOT NULL AND NOT s.accepted`, args[:3]...).Scan(&n)
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) AS w(stream_id, first, until)
+		CROSS JOIN LATERAL (SELECT FROM simusage.slice s WHERE s.stream_id = w.stream_id AND s.window_start >= w.first AND s.window_start < w.until
+			AND s.held_at IS NOT NULL AND NOT s.accepted OFFSET 0) held`, args[:3]...).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count the slices that are held back: %w", err)
 	}

@@ -205,17 +205,25 @@ func TestOpenSlicesHaveAnIndex(t *testing.T) {
 	}
 	h.exec(`UPDATE simusage.slice SET published_at = now(), settled = true, covered_until = window_end WHERE window_start < '2026-03-01'`)
 	h.exec(`VACUUM ANALYZE simusage.slice`)
-	for what, sql := range map[string]string{
-		"any":   `SELECT FROM ` + wantSQL + ` CROSS JOIN LATERAL (SELECT FROM simusage.slice s WHERE ` + d.sql() + ` LIMIT 1) AS one`,
-		"first": `SELECT FROM simusage.slice s WHERE coalesce($9::bigint[], '{}') = '{}'` + firstSQL(d),
+	h.exec(inOrder)
+	again := d
+	again.AgainBefore = at("2026-03-09")
+	for _, c := range []struct {
+		what, index, sql string
+		due              Due
+	}{
+		{"any", "slice_open", `SELECT FROM ` + d.from(``), d},
+		{"first", "slice_open", firstSQL(d), d},
+		{"any again", "slice_checked", `SELECT FROM ` + again.from(``), again},
+		{"first again", "slice_checked", firstSQL(again), again},
 	} {
-		args := d.args()
-		if what == "first" {
+		args := c.due.args()
+		if strings.Contains(c.sql, "$9") {
 			args = append(args, d.Recent, []int64{})
 		}
-		plan := strings.Join(h.rows(`EXPLAIN `+sql, args...), "\n")
-		if !strings.Contains(plan, "slice_open") {
-			t.Errorf("%s is looked for in all slices:\n%s", what, plan)
+		plan := strings.Join(h.rows(`EXPLAIN `+c.sql, args...), "\n")
+		if !strings.Contains(plan, c.index) || strings.Contains(plan, "slice_stream_id_window_start_key") || strings.Contains(plan, "Seq Scan on slice") {
+			t.Errorf("%s is looked for in all slices:\n%s", c.what, plan)
 		}
 	}
 }

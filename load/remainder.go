@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -22,38 +23,69 @@ import (
 // restatement; reconciliation goes on to show the difference. They go in the transaction that publishes the slice with
 // other values, and come back when the difference is still there: nothing is counted twice in between.
 
-// Remainders makes, corrects and removes the remainders of the wanted windows, and returns how many slices it touched.
-func (s *Store) Remainders(ctx context.Context, d Due) (int, error) {
+// Remainders makes, corrects and removes the remainders of the wanted windows, and returns how many slices it touched. Processes
+// that do it at the same time begin with different streams, and leave out what others have done.
+func (s *Store) Remainders(ctx context.Context, d Due) (touched int, err error) {
+	stale, err := staleRemainders(ctx, s.pool, d)
+	if err != nil || len(stale) == 0 {
+		return 0, err
+	}
+	for _, st := range shuffled(d.Streams) {
+		if !slices.ContainsFunc(stale, func(r remainder) bool { return r.Stream == st.ID }) {
+			continue
+		}
+		left, err := staleRemainders(ctx, s.pool, d.with(st.Stream, st.Window))
+		if err != nil {
+			return touched, err
+		}
+		for _, r := range left {
+			if err := s.setRemainder(ctx, d, st.Stream, r); err != nil {
+				return touched, fmt.Errorf("note unattributed usage of %s: %w", r.Start.UTC().Format(time.DateOnly), err)
+			}
+			touched++
+		}
+	}
+	return touched, nil
+}
+
+// with narrows what is compared to one stream and some time.
+func (d Due) with(st Stream, within extract.Window) Due {
+	streams := d.Streams
+	d.Streams = nil
+	for _, w := range streams {
+		if w.ID == st.ID || w.Group == extract.Total && w.Account.ID == st.Account.ID {
+			w.Window = within
+			d.Streams = append(d.Streams, w)
+		}
+	}
+	return d
+}
+
+// shuffled is the streams in an order of each process' own.
+func shuffled(streams []DueStream) []DueStream {
+	streams = slices.Clone(streams)
+	rand.Shuffle(len(streams), func(i, j int) { streams[i], streams[j] = streams[j], streams[i] })
+	return streams
+}
+
+// staleSQL are the slices whose remainder is not what it should be.
+const staleSQL = comparedSQL + ` SELECT id, stream_id, total_id, total_stream_id, window_start, wanted FROM compared WHERE remainder IS DISTINCT FROM wanted ORDER BY id`
+
+func staleRemainders(ctx context.Context, q querier, d Due) ([]remainder, error) {
 	args, some := d.compareArgs()
 	if !some {
-		return 0, nil
+		return nil, nil
 	}
-	args = append(args, maxDoubts)
-	rows, err := s.pool.Query(ctx, staleSQL+` ORDER BY id`, args...)
+	rows, err := q.Query(ctx, staleSQL, args...)
 	if err != nil {
-		return 0, fmt.Errorf("look for unattributed usage: %w", err)
+		return nil, fmt.Errorf("look for unattributed usage: %w", err)
 	}
 	stale, err := pgx.CollectRows(rows, pgx.RowToStructByPos[remainder])
 	if err != nil {
-		return 0, fmt.Errorf("look for unattributed usage: %w", err)
+		return nil, fmt.Errorf("look for unattributed usage: %w", err)
 	}
-	for i, r := range stale {
-		for _, st := range d.Streams {
-			if st.ID == r.Stream {
-				err = s.setRemainder(ctx, st.Stream, r, slices.Concat(args, []any{r.ID}))
-			}
-		}
-		if err != nil {
-			return i, fmt.Errorf("note unattributed usage of %s: %w", r.Start.UTC().Format(time.DateOnly), err)
-		}
-	}
-	return len(stale), nil
+	return stale, nil
 }
-
-// staleSQL are the slices whose remainder is not what it should be ($7: doubts after which a difference stands).
-const staleSQL = comparedSQL + ` SELECT id, stream_id, total_id, total_stream_id, window_start, wanted FROM (
-		SELECT *, CASE WHEN NOT agrees AND less AND doubts >= $7 THEN missing END AS wanted FROM compared
-	) c WHERE remainder IS DISTINCT FROM wanted`
 
 // remainder is a slice whose remainder is not what it should be.
 type remainder struct {
@@ -67,7 +99,7 @@ type remainder struct {
 
 // setRemainder makes the remainder of one slice anew. Both slices are locked, and looked at once more: neither may be
 // published in between. One that somebody else has locked is being published, and left to who comes after that.
-func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args []any) error {
+func (s *Store) setRemainder(ctx context.Context, d Due, st Stream, r remainder) error {
 	of, series, err := s.remainderStream(ctx, st)
 	if err != nil {
 		return err
@@ -77,17 +109,15 @@ func (s *Store) setRemainder(ctx context.Context, st Stream, r remainder, args [
 		if err != nil || tag.RowsAffected() < 2 {
 			return err
 		}
-		err = tx.QueryRow(ctx, staleSQL+` AND id = $8`, args...).Scan(&r.ID, &r.Stream, &r.TotalID, &r.TotalStream, &r.Start, &r.Wanted)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
+		slice := st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]
+		still, err := staleRemainders(ctx, tx, d.with(st, slice))
+		if err != nil || len(still) == 0 {
 			return err
 		}
+		r = still[0]
 		if err := s.clearRemainder(ctx, tx, st.Stream, r.ID); err != nil || r.Wanted == nil {
 			return err
 		}
-		slice := st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]
 		facts := func(text string) string { return fill(st.Stream, "", text) }
 		if _, err := execute(ctx, tx, facts, "remainder", st.ID, slice.Start, slice.End, r.TotalStream, of, series); err != nil {
 			return err

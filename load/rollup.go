@@ -28,39 +28,59 @@ import (
 var monthSQL embed.FS
 
 // RollUp sums the months of the streams anew whose slices were published since they were rolled up last, and returns how
-// many months it summed.
+// many months it summed. Processes that do it at the same time begin with different streams, and leave out what others have
+// done.
 func (s *Store) RollUp(ctx context.Context, streams []DueStream) (months int, err error) {
 	stale, err := s.staleMonths(ctx, streams)
 	if err != nil || len(stale) == 0 {
 		return 0, err
 	}
-	for _, st := range streams {
+	for _, st := range shuffled(streams) {
 		if len(stale[st.ID]) == 0 {
 			continue
 		}
-		rollups, err := s.rollups(ctx, st.Stream)
-		for _, month := range stale[st.ID] {
-			if err == nil {
-				err = s.rollUpMonth(ctx, st.Stream, rollups, month)
-			}
-		}
+		n, err := s.rollUpStream(ctx, st)
+		months += n
 		if err != nil {
 			return months, fmt.Errorf("roll up the months of %s: %w", st.Stream, err)
 		}
-		months += len(stale[st.ID])
 	}
 	return months, nil
 }
 
-// staleMonths are the months by stream that the views sum from their days, because no rollup knows all of them.
+func (s *Store) rollUpStream(ctx context.Context, st DueStream) (months int, err error) {
+	stale, err := s.staleMonths(ctx, []DueStream{st})
+	if err != nil || len(stale[st.ID]) == 0 {
+		return 0, err
+	}
+	rollups, err := s.rollups(ctx, st.Stream)
+	for _, month := range stale[st.ID] {
+		if err != nil {
+			break
+		}
+		var mine bool
+		if mine, err = s.rollUpMonth(ctx, st.Stream, rollups, month); mine {
+			months++
+		}
+	}
+	return months, err
+}
+
+// staleMonths are the months by stream that the views sum from their days, because no rollup knows all of them: those with slices
+// that were published since (an index has these), and all of a stream that has no rollup yet for a family that reads it.
 func (s *Store) staleMonths(ctx context.Context, streams []DueStream) (map[int16][]time.Time, error) {
 	ids := make([]int16, len(streams))
 	for i, st := range streams {
 		ids[i] = st.ID
 	}
 	stale := make(map[int16][]time.Time)
-	rows, err := s.pool.Query(ctx, `SELECT stream_id, month FROM simusage.settled_month WHERE stream_id = ANY($1) AND NOT rolled_up
-		UNION SELECT stream_id, month FROM simusage.source_month WHERE stream_id = ANY($1) AND rollup_id IS NULL ORDER BY 1, 2`, ids)
+	rows, err := s.pool.Query(ctx, `SELECT stream_id, date_trunc('month', window_start AT TIME ZONE 'UTC')::date FROM simusage.slice
+			WHERE stream_id = ANY($1) AND rolled_up_for IS DISTINCT FROM published_at
+		UNION
+		SELECT stream_id, month FROM simusage.settled_month WHERE stream_id = ANY(ARRAY(
+			SELECT feed.stream_id FROM simusage.feed LEFT JOIN simusage.stream r ON r.rollup_of = feed.stream_id AND r.rollup_family = feed.family
+			WHERE feed.stream_id = ANY($1) AND feed.grain = 'month' AND r.id IS NULL))
+		ORDER BY 1, 2`, ids)
 	if err == nil {
 		var stream int16
 		var month time.Time
@@ -84,15 +104,22 @@ type rollup struct {
 // rollups finds or makes the rollups of the families that the stream feeds by month. A new one begins empty, so all months
 // are behind then.
 func (s *Store) rollups(ctx context.Context, st Stream) ([]rollup, error) {
-	tag, err := s.pool.Exec(ctx, `INSERT INTO simusage.stream (account_id, name, granularity, grouping, filters, rollup_of, rollup_family)
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `INSERT INTO simusage.stream (account_id, name, granularity, grouping, filters, rollup_of, rollup_family)
 		SELECT DISTINCT stream.account_id, stream.name || ' (' || feed.family || ' by month)', stream.granularity, 'rollup', stream.filters, stream.id, feed.family
 		FROM simusage.stream JOIN simusage.feed ON feed.stream_id = stream.id AND feed.grain = 'month'
 		LEFT JOIN simusage.stream r ON r.rollup_of = stream.id AND r.rollup_family = feed.family
 		WHERE stream.id = $1 AND r.id IS NULL
 		ON CONFLICT (account_id, name) DO NOTHING`, st.ID)
-	if err == nil && tag.RowsAffected() > 0 {
-		_, err = s.pool.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = NULL WHERE stream_id = $1 AND rolled_up_for IS NOT NULL`, st.ID)
-	}
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if err := proofTurn(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = NULL WHERE stream_id = $1 AND rolled_up_for IS NOT NULL`, st.ID)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -103,27 +130,23 @@ func (s *Store) rollups(ctx context.Context, st Stream) ([]rollup, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[rollup])
 }
 
-// rollUpMonth sums one month of a stream. The slices are marked before their days are read: one that is published meanwhile
-// has either been skipped here, because its row is locked, or gets a publish that the mark is not of.
-func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, month time.Time) error {
-	next := month.AddDate(0, 1, 0)
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		var mine bool
+// rollUpMonth sums one month of a stream; false when somebody else is at it, or has been. The slices are marked before their
+// days are read: one that is published meanwhile has either been skipped here, because its row is locked, or gets a publish
+// that the mark is not of.
+func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, month time.Time) (mine bool, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('simusage.month'), hashtext($1))`, fmt.Sprint(st.ID, month)).Scan(&mine)
 		if err != nil || !mine {
-			return err // somebody else is at it
+			return err
 		}
 		var unit int16 // of an account that nobody forgets meanwhile
 		if err := tx.QueryRow(ctx, `SELECT billed_unit_id FROM simusage.account WHERE id = $1 FOR KEY SHARE`, st.Account.ID).Scan(&unit); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, planning); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = published_at WHERE id IN (
+		tag, err := tx.Exec(ctx, `UPDATE simusage.slice SET rolled_up_for = published_at WHERE id IN (
 			SELECT id FROM simusage.slice WHERE stream_id = $1 AND window_start >= $2 AND window_start < $3
-				AND rolled_up_for IS DISTINCT FROM published_at FOR UPDATE SKIP LOCKED)`, st.ID, month, next)
-		if err != nil {
+				AND rolled_up_for IS DISTINCT FROM published_at FOR UPDATE SKIP LOCKED)`, st.ID, month, month.AddDate(0, 1, 0))
+		if mine = err == nil && tag.RowsAffected() > 0; !mine {
 			return err
 		}
 		rows, err := tx.Query(ctx, `SELECT id FROM simusage.stream WHERE id = $1 OR remainder_of = $1`, st.ID)
@@ -134,6 +157,9 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 		if err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, planning); err != nil {
+			return err
+		}
 		for _, r := range rollups {
 			if err := r.sum(ctx, tx, st, parts, month, unit); err != nil {
 				return err
@@ -141,6 +167,7 @@ func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, mo
 		}
 		return nil
 	})
+	return mine && err == nil, err
 }
 
 // sum writes one month of one rollup: what is new, changed or gone. A family that shows just what the stream asks for has the

@@ -54,13 +54,24 @@ const (
 	openSQL = `(NOT s.settled OR s.published_at IS NULL OR s.walk_started_at IS NOT NULL OR s.covered_until < s.window_end OR s.held_at IS NOT NULL OR s.doubted OR s.accepted)`
 )
 
-// sql is the condition of Due in the form that finds an index: only who wants to read settled slices again has to look at
-// all of them.
+// sql is the condition of Due for slices that are named otherwise.
 func (d Due) sql() string {
 	if d.AgainBefore.IsZero() {
 		return dueSQL + ` AND ` + openSQL
 	}
 	return dueSQL
+}
+
+// from is a relation of the slices AS s that are due and fulfil a condition, stream by stream, found by indexes: what is open, and
+// what was read too long ago, where that is wanted again. Due slices are few among many mostly, which the planner does not
+// know; OFFSET keeps it from reading all.
+func (d Due) from(condition string) string {
+	slices := `SELECT s.* FROM simusage.slice s WHERE ` + dueSQL + condition
+	among := slices + ` AND ` + openSQL
+	if !d.AgainBefore.IsZero() {
+		among += ` UNION ALL ` + slices + ` AND s.checked_at < $7 AND ` + openSQL + ` IS NOT TRUE`
+	}
+	return wantSQL + ` CROSS JOIN LATERAL (` + among + ` OFFSET 0) s`
 }
 
 func (d Due) args() []any {
@@ -143,8 +154,7 @@ func (s *Store) Any(ctx context.Context, d Due) (some bool, err error) {
 	if len(d.Streams) == 0 {
 		return false, nil
 	}
-	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+wantSQL+` CROSS JOIN LATERAL (SELECT FROM simusage.slice s WHERE `+d.sql()+` LIMIT 1) AS one)`,
-		d.args()...).Scan(&some)
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+d.from(``)+`)`, d.args()...).Scan(&some)
 	if err != nil {
 		return false, fmt.Errorf("look for due slices: %w", err)
 	}
@@ -160,7 +170,7 @@ func (s *Store) Left(ctx context.Context, d Due, skip []int64) (free, held int, 
 	var seconds float64
 	err = s.pool.QueryRow(ctx, `WITH due AS (
 			SELECT greatest(extract(epoch FROM s.lease_expires_at - clock_timestamp()), 0)::float8 AS lease
-			FROM simusage.slice s JOIN `+wantSQL+` ON `+d.sql()+` WHERE s.id <> ALL(coalesce($8::bigint[], '{}'))
+			FROM `+d.from(` AND s.id <> ALL(coalesce($8::bigint[], '{}'))`)+`
 		)
 		SELECT count(*) FILTER (WHERE coalesce(lease, 0) = 0), count(*) FILTER (WHERE lease > 0), coalesce(min(lease) FILTER (WHERE lease > 0), 0) FROM due`,
 		append(d.args(), append(s.held.all(), skip...))...).Scan(&free, &held, &seconds)

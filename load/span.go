@@ -101,7 +101,7 @@ func (w *Walk) reach(ctx context.Context, tx pgx.Tx, d Due, skip []int64) error 
 				ORDER BY greatest(k.window_start - $11, $11 - k.window_start) LIMIT 1) END
 		FROM simusage.slice s JOIN `+wantSQL+` ON `+d.sql()+`
 		WHERE s.stream_id = $10 AND s.window_start >= $12 AND s.window_end <= $13
-			AND (s.id = $9 OR (`+freeSQL+` AND s.id <> ALL(coalesce($8::bigint[], '{}'))))
+			AND (s.id = $9 OR (`+unheldSQL+` AND s.id <> ALL(coalesce($8::bigint[], '{}'))))
 			AND s.walk_started_at IS NULL AND s.walk_leader IS NULL AND NOT `+aloneSQL+`
 		ORDER BY s.window_start FOR UPDATE OF s SKIP LOCKED`, args...)
 	if err != nil {
@@ -142,7 +142,7 @@ func (w *Walk) rejoin(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	}
 	rows, err := tx.Query(ctx, `SELECT s.id, s.fence, s.window_start, s.window_end, s.published_at IS NOT NULL, s.settled FROM simusage.slice s
-		WHERE s.walk_leader = $1 AND s.window_start < $3 AND s.window_end > $2 AND `+freeSQL+`
+		WHERE s.walk_leader = $1 AND s.window_start < $3 AND s.window_end > $2 AND `+unheldSQL+`
 			AND s.walk_started_at IS NULL AND (s.checked_at IS NULL OR s.checked_at < $4)
 		ORDER BY s.window_start FOR UPDATE SKIP LOCKED`, w.ID, w.Ask.Start, w.Ask.End, w.Started)
 	if err != nil {

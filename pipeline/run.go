@@ -136,13 +136,20 @@ func (r *run) prove(ctx context.Context, now time.Time) error {
 		if err := r.walkAll(ctx, now); err != nil {
 			return err
 		}
-		due, _ := r.todo()
+		due, skip := r.todo()
 		again, err := r.Store.Doubt(ctx, due)
 		if err != nil {
 			return err
 		}
 		if again > 0 {
 			r.Log.Warn("slices do not agree with the total and are read again", "slices", again)
+		}
+		// Another process may have found that first: this run is not at its end either, then.
+		free, held, _, err := r.Store.Left(ctx, due, skip)
+		if err != nil {
+			return err
+		}
+		if free+held > 0 {
 			continue
 		}
 		n, err := r.Store.Remainders(ctx, due)

@@ -228,24 +228,64 @@ func (b *bench) waiting(ctx context.Context, p planned) error {
 	if err := b.waited(ctx, p, began, before); err != nil {
 		return err
 	}
-	began = time.Now()
+	return b.ended(ctx, p, all)
+}
+
+// ended lets all that is due be published, and measures the end of those who wait for it: of a hundred thousand slices nothing has
+// been held against the total or rolled up then. What comes after it finds all that done.
+func (b *bench) ended(ctx context.Context, p planned, waiting *errgroup.Group) error {
+	before, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
 	err = p.exec(ctx, `UPDATE simusage.slice SET published_at = now(), checked_at = now(), covered_from = window_start, covered_until = window_end, settled = true,
 		leased_by = NULL, lease_expires_at = NULL WHERE NOT settled`)
 	if err == nil {
-		err = all.Wait()
+		err = waiting.Wait()
 	}
 	if err != nil {
 		return err
 	}
-	b.say("all end within %.1f s", time.Since(began).Seconds())
-	took := time.Since(began)
-	began = time.Now()
+	after, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	took, used := after.at.Sub(before.at).Seconds(), (after.processor - before.processor).Seconds()
+	b.say("all end within %.1f s, %.1f s of Postgres' processor time", took, used)
+	b.note("until all have seen the end, made their proof, rolled up the months and ended", number(took)+" s")
+	if used > 0 {
+		b.note("processor time of Postgres for that", number(used)+" s")
+	}
+	began := time.Now()
 	if err := p.wait(ctx, "one more", slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	b.say("one process that finds nothing due: %.2f s", time.Since(began).Seconds())
 	b.note(fmt.Sprintf("one process that finds nothing due among %s slices, all accounts its own", thousands(p.slices)), number(time.Since(began).Seconds())+" s")
-	b.note("until all have seen the end, made their proof and ended", number(took.Seconds())+" s")
+	return b.again(ctx, p)
+}
+
+// again measures leases of slices that are settled, and read again because somebody asks for it.
+func (b *bench) again(ctx context.Context, p planned) error {
+	if err := p.rest(ctx); err != nil {
+		return err
+	}
+	s, err := p.open(ctx, "again", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p.due.AgainBefore = time.Now()
+	var took series
+	for range min(100, p.slices/100) {
+		one, err := p.lease(ctx, s)
+		if err != nil {
+			return err
+		}
+		took.add(one)
+	}
+	b.say("--again: a lease %.2f ms, p99 %.2f ms", took.median(), took.percentile(99))
+	b.note("a lease of --again, of all of them", number(took.median())+" ms")
 	return nil
 }
 
@@ -285,6 +325,7 @@ func (b *bench) waited(ctx context.Context, p planned, began time.Time, before s
 	b.note(fmt.Sprintf("%d processes begin at the same moment, until all know that others hold what is due", p.crowd()), number(ready.Seconds())+" s")
 	b.note("while they wait", number(asked)+" transactions/s")
 	if first.processor > 0 {
+		b.note("processor time of Postgres for each that begins", number((first.processor-before.processor).Seconds()/float64(p.crowd()))+" s")
 		b.hold("processor that Postgres has to do for that", "", 100*busy, "% of a core", atMost(20))
 	}
 	return nil

@@ -74,8 +74,8 @@ func (s *Store) staleMonths(ctx context.Context, streams []DueStream) (map[int16
 		ids[i] = st.ID
 	}
 	stale := make(map[int16][]time.Time)
-	rows, err := s.pool.Query(ctx, `SELECT stream_id, date_trunc('month', window_start AT TIME ZONE 'UTC')::date FROM simusage.slice
-			WHERE stream_id = ANY($1) AND rolled_up_for IS DISTINCT FROM published_at
+	rows, err := s.pool.Query(ctx, `SELECT w.id, date_trunc('month', s.window_start AT TIME ZONE 'UTC')::date FROM unnest($1::smallint[]) AS w (id)
+		CROSS JOIN LATERAL (SELECT window_start FROM simusage.slice WHERE stream_id = w.id AND rolled_up_for IS DISTINCT FROM published_at OFFSET 0) s
 		UNION
 		SELECT stream_id, month FROM simusage.settled_month WHERE stream_id = ANY(ARRAY(
 			SELECT feed.stream_id FROM simusage.feed LEFT JOIN simusage.stream r ON r.rollup_of = feed.stream_id AND r.rollup_family = feed.family

@@ -14,12 +14,31 @@ import (
 	"simusage/extract"
 )
 
-// ensurePartitions makes the monthly partitions that rows of the window go into.
-//
 // A partition is made as a table of its own and then attached: that takes a lock which readers do not feel, where
 // CREATE TABLE … PARTITION OF would wait for all of them and stop all that come after. Whoever is first makes it; the
 // others wait for the advisory lock and find it.
+//
+// A session of Postgres remembers which partitions a table has. One that is looking at the very moment when another is attached may
+// remember the list without it, until something about the table changes again: an INSERT finds no partition then, and a SELECT
+// no rows in it, without an error (seen with Postgres 15.20, where sessions insert while partitions are attached). So a process
+// uses no session for a partition that is older than that is: when it learns of one, it begins with new sessions. Those of
+// readers are told again at the end of a run (remindPartitions).
+
+// ensurePartitions makes the monthly partitions that rows of the window go into.
 func (s *Store) ensurePartitions(ctx context.Context, g extract.Granularity, w extract.Window) error {
+	return s.learnPartitions(ctx, g, w, s.makePartition)
+}
+
+// meetPartitions looks which of the monthly partitions of the window there are.
+func (s *Store) meetPartitions(ctx context.Context, g extract.Granularity, w extract.Window) error {
+	return s.learnPartitions(ctx, g, w, func(ctx context.Context, _, name string, _ time.Time) (there bool, err error) {
+		err = s.pool.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "simusage."+name).Scan(&there)
+		return there, err
+	})
+}
+
+// learnPartitions learns of the partitions of the window that the process does not know, as far as look says that they are there.
+func (s *Store) learnPartitions(ctx context.Context, g extract.Granularity, w extract.Window, look func(ctx context.Context, parent, name string, month time.Time) (bool, error)) error {
 	var parents []string
 	switch g {
 	case extract.Hour:
@@ -27,6 +46,7 @@ func (s *Store) ensurePartitions(ctx context.Context, g extract.Granularity, w e
 	case extract.Day:
 		parents = []string{"usage_daily"}
 	}
+	var learnt []string
 	first := time.Date(w.Start.Year(), w.Start.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for month := first; month.Before(w.End); month = month.AddDate(0, 1, 0) {
 		for _, parent := range parents {
@@ -34,21 +54,48 @@ func (s *Store) ensurePartitions(ctx context.Context, g extract.Granularity, w e
 			if s.partitions.has(name) {
 				continue
 			}
-			if err := s.makePartition(ctx, parent, name, month); err != nil {
+			there, err := look(ctx, parent, name, month)
+			if err != nil {
 				return fmt.Errorf("make partition %s: %w", name, err)
 			}
-			s.partitions.add(name)
+			if there {
+				learnt = append(learnt, name)
+			}
+		}
+	}
+	if len(learnt) > 0 {
+		s.pool.Reset()
+	}
+	for _, name := range learnt {
+		s.partitions.add(name)
+	}
+	return nil
+}
+
+// remindPartitions lets every session look again which partitions there are. It changes nothing, and is left to the next run
+// where somebody is about to change the table.
+func (s *Store) remindPartitions(ctx context.Context) error {
+	for _, parent := range []string{"usage_hourly", "usage_daily"} {
+		err := s.inTx(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '1s'`)
+			if err == nil {
+				_, err = tx.Exec(ctx, `ALTER TABLE simusage.`+parent+` RESET (fillfactor)`, pgx.QueryExecModeSimpleProtocol)
+			}
+			return err
+		})
+		var pg *pgconn.PgError
+		if err != nil && !(errors.As(err, &pg) && pg.Code == "55P03") {
+			return fmt.Errorf("remind of the partitions of %s: %w", parent, err)
 		}
 	}
 	return nil
 }
 
-func (s *Store) makePartition(ctx context.Context, parent, name string, month time.Time) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+func (s *Store) makePartition(ctx context.Context, parent, name string, month time.Time) (there bool, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('simusage.partition'))`); err != nil {
 			return err
 		}
-		var there bool
 		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "simusage."+name).Scan(&there); err != nil || there {
 			return err
 		}
@@ -66,6 +113,7 @@ func (s *Store) makePartition(ctx context.Context, parent, name string, month ti
 		}
 		return nil
 	})
+	return err == nil, err
 }
 
 // noPartition says whether err is that there is no partition for a row. Citus passes on what a worker said without its code.

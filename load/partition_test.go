@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,81 @@ func TestPartitionsMadeAtOnce(t *testing.T) {
 		"simusage.usage_hourly_2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00')")
 	equal(t, "without a primary key", h.rows(`SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'
 		AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = inhrelid AND indisprimary)`))
+}
+
+// Whoever learns that there is a partition, because it made it or because another process did, uses no session any more that is older
+// than that; who has known it for long keeps its sessions.
+func TestPartitionsAreForNewSessions(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	month := func(text string) extract.Window {
+		return extract.Window{Start: at(text + "-01"), End: at(text + "-02")}
+	}
+	processes := []*Store{h.process("process 2", time.Minute), h.process("process 3", time.Minute)}
+	sessions := func(s *Store) (pids []uint32) {
+		t.Helper()
+		for _, conn := range s.pool.AcquireAllIdle(t.Context()) {
+			pids = append(pids, conn.Conn().PgConn().PID())
+			conn.Release()
+		}
+		return pids
+	}
+	for _, c := range []struct {
+		what string
+		look func(*Store) error
+		of   *Store
+		anew bool
+	}{
+		{"makes them", func(s *Store) error { return s.ensurePartitions(t.Context(), extract.Hour, month("2026-03")) }, processes[0], true},
+		{"knows them", func(s *Store) error { return s.ensurePartitions(t.Context(), extract.Hour, month("2026-03")) }, processes[0], false},
+		{"finds one of them", func(s *Store) error { return s.meetPartitions(t.Context(), extract.Day, month("2026-03")) }, processes[1], true},
+		{"finds both of them", func(s *Store) error { return s.ensurePartitions(t.Context(), extract.Hour, month("2026-03")) }, processes[1], true},
+		{"finds none", func(s *Store) error { return s.meetPartitions(t.Context(), extract.Hour, month("2026-04")) }, processes[1], false},
+	} {
+		if err := c.of.pool.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := sessions(c.of)
+		if err := c.look(c.of); err != nil {
+			t.Fatal(err)
+		}
+		if after := sessions(c.of); len(before) == 0 || c.anew && slices.ContainsFunc(before, func(pid uint32) bool { return slices.Contains(after, pid) }) ||
+			!c.anew && !slices.Equal(before, after) {
+			t.Errorf("a process %s: sessions %v, before %v", c.what, after, before)
+		}
+	}
+}
+
+// A run that has changed months ends with a word to all sessions, so that none goes on without a partition that it has missed; it
+// waits for nobody.
+func TestSessionsAreRemindedOfPartitions(t *testing.T) {
+	t.Parallel()
+	h := newWarehouse(t)
+	st := h.feed("hour/sim")[0]
+	told := func() []string {
+		t.Helper()
+		return h.rows(`SELECT xmin FROM pg_class WHERE oid IN ('simusage.usage_hourly'::regclass, 'simusage.usage_daily'::regclass)`)
+	}
+	rollUp := func() {
+		t.Helper()
+		if _, err := h.RollUp(t.Context(), []DueStream{{Stream: st}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.load(st, "2026-03-09", true, "00 a - 1 1")
+	before := told()
+	rollUp()
+	after := told()
+	if slices.Equal(before, after) {
+		t.Error("nobody was told of the partitions of a month that was rolled up")
+	}
+	rollUp()
+	equal(t, "nothing to tell", told(), after...)
+	busy := MustConnect(t, h.url)
+	MustRows(t, busy, `BEGIN; LOCK TABLE simusage.usage_hourly, simusage.usage_daily IN SHARE UPDATE EXCLUSIVE MODE`)
+	h.load(st, "2026-03-09", true, "00 a - 1 2")
+	rollUp()
+	equal(t, "while somebody changes the tables", told(), after...)
 }
 
 // A new month waits neither for a report that has been running for an hour, nor for a publish, nor do those wait for it.

@@ -59,10 +59,14 @@ func (p *Part) Publish(ctx context.Context, settled bool, caution Caution) (Publ
 func (p *Part) tryPublish(ctx context.Context, settled bool, caution Caution) (done Published, err error) {
 	w := p.walk
 	sum := p.digest()
-	if sum != (digest{}) {
-		if err := w.s.ensurePartitions(ctx, w.Stream.Granularity, p.ask()); err != nil {
-			return done, err
-		}
+	switch {
+	case sum != (digest{}):
+		err = w.s.ensurePartitions(ctx, w.Stream.Granularity, p.ask())
+	case p.published: // what is there is deleted
+		err = w.s.meetPartitions(ctx, w.Stream.Granularity, p.ask())
+	}
+	if err != nil {
+		return done, err
 	}
 	err = w.s.inTx(ctx, func(tx pgx.Tx) error {
 		done = Published{}

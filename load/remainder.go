@@ -104,12 +104,15 @@ func (s *Store) setRemainder(ctx context.Context, d Due, st Stream, r remainder)
 	if err != nil {
 		return err
 	}
+	slice := st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]
+	if err := s.meetPartitions(ctx, st.Granularity, slice); err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `SELECT FROM simusage.slice WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED`, []int64{r.ID, r.TotalID})
 		if err != nil || tag.RowsAffected() < 2 {
 			return err
 		}
-		slice := st.Slices(extract.Window{Start: r.Start, End: r.Start.Add(time.Hour)})[0]
 		still, err := staleRemainders(ctx, tx, d.with(st, slice))
 		if err != nil || len(still) == 0 {
 			return err

@@ -45,7 +45,7 @@ func (s *Store) RollUp(ctx context.Context, streams []DueStream) (months int, er
 			return months, fmt.Errorf("roll up the months of %s: %w", st.Stream, err)
 		}
 	}
-	return months, nil
+	return months, s.remindPartitions(ctx)
 }
 
 func (s *Store) rollUpStream(ctx context.Context, st DueStream) (months int, err error) {
@@ -134,6 +134,9 @@ func (s *Store) rollups(ctx context.Context, st Stream) ([]rollup, error) {
 // days are read: one that is published meanwhile has either been skipped here, because its row is locked, or gets a publish
 // that the mark is not of.
 func (s *Store) rollUpMonth(ctx context.Context, st Stream, rollups []rollup, month time.Time) (mine bool, err error) {
+	if err := s.meetPartitions(ctx, extract.Day, extract.Window{Start: month, End: month.AddDate(0, 1, 0)}); err != nil {
+		return false, err
+	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('simusage.month'), hashtext($1))`, fmt.Sprint(st.ID, month)).Scan(&mine)
 		if err != nil || !mine {

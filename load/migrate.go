@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -223,8 +224,9 @@ func up(ctx context.Context, cfg *pgx.ConnConfig) error {
 		if err == nil || errors.Is(err, migrate.ErrNoChange) {
 			return ctx.Err()
 		}
-		// A sync that goes on may wait for the migration while that waits for it, and Postgres gives one of them up.
-		if !deadlocked(err) || tries == 10 || ctx.Err() != nil {
+		// A sync that goes on may wait for the migration while that waits for it, and Postgres gives one of them up; Citus always
+		// the one that began last, which is this one.
+		if !deadlocked(err) || tries == 20 || sleep(ctx, rand.N(time.Duration(tries)*100*time.Millisecond)) != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}

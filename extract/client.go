@@ -70,6 +70,14 @@ type Client struct {
 	stats Stats
 }
 
+// InFlight is how many requests the client may have in flight now: as many as it was made for, or fewer, but one, where the API
+// turns requests away.
+func (c *Client) InFlight() int {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	return c.gate.places()
+}
+
 // Stats counts what a Client has done since it was made.
 type Stats struct {
 	Requests  int64 // sent, retries included

@@ -53,7 +53,10 @@ func newGate(most int, took time.Duration) *gate {
 }
 
 // open says whether there is a place.
-func (g *gate) open() bool { return g.inFlight < max(1, int(g.limit)) }
+func (g *gate) open() bool { return g.inFlight < g.places() }
+
+// places is how many there are now; the caller has the lock.
+func (g *gate) places() int { return max(1, int(g.limit)) }
 
 // enter waits for a place, first come first served.
 func (g *gate) enter(ctx context.Context) (ticket, error) {

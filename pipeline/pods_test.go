@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"simusage/extract"
 	"simusage/extract/fakeapi"
 	"simusage/load"
 )
@@ -61,6 +63,41 @@ func TestFewConnections(t *testing.T) {
 	}
 	b.database = address
 	b.equal("total", "country", "sim", "sim_country")
+}
+
+// A process that the API turns away takes no more slices than it has requests: others have places for them.
+func TestNoMoreSlicesThanRequests(t *testing.T) {
+	b := newBench(t, fakeapi.WorldConfig{Seed: 93, Sims: 2}, fakeapi.Options{})
+	job := b.process()
+	client := job.Accounts[0].Client
+	r := &run{Job: job, clients: map[int16]*extract.Client{1: client}}
+	ended, end := context.WithCancel(t.Context())
+	end() // so that whoever would wait is told from whoever goes on
+	for _, c := range []struct {
+		refused int // requests in a row
+		most    int // slices
+	}{{0, 4}, {1, 2}, {1, 1}, {5, 1}} {
+		b.api.Inject(fakeapi.Fault{Times: c.refused, Do: fakeapi.Throttle("")})
+		if c.refused > 0 {
+			for _, err := range client.Fleets(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for n := range 6 {
+			r.walking.Store(int32(n))
+			if room := r.room(ended) == nil; room != (n < c.most) {
+				t.Errorf("of %d requests, with %d slices: room for another %t", c.most, n, room)
+			}
+		}
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- r.room(t.Context()) }()
+	r.walking.Store(0)
+	if err := <-waits; err != nil {
+		t.Error(err)
+	}
 }
 
 // Where others hold all that is due, one worker of a process waits for it, not all.

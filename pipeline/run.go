@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"simusage/extract"
@@ -21,7 +22,8 @@ type run struct {
 	places  chan struct{}             // taken by each list that is being walked
 
 	accounts []account
-	looking  sync.Mutex // for a slice: one worker at a time
+	looking  sync.Mutex   // for a slice: one worker at a time
+	walking  atomic.Int32 // slices that workers have
 
 	mu       sync.Mutex
 	want     load.Due      // what is to be not due at the end

@@ -40,21 +40,52 @@ func (r *run) worker(ctx context.Context, now time.Time) error {
 		if w == nil || err != nil {
 			return err
 		}
-		if err := r.slice(ctx, w, now); err != nil {
+		err = r.slice(ctx, w, now)
+		r.walking.Add(-1)
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// next takes a slice; nil when none is left. Slices that another process holds are waited for: it may die, and then they
-// are ours; a run that says "done" must have seen the end of them. So are slices that are free and could not be had: somebody
-// else was looking at them.
-//
-// One worker of a process looks, the others wait for it. Where two hundred processes wait for the last slices, that is a
-// quarter of the questions; and as long as nothing is free, none of them tries to lease.
+// next takes a slice, when there is room for it; nil when none is left. One worker of a process looks, the others wait for it: where
+// two hundred processes wait for the last slices, that is a quarter of the questions.
 func (r *run) next(ctx context.Context) (*load.Walk, error) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
+	if err := r.room(ctx); err != nil {
+		return nil, err
+	}
+	w, err := r.look(ctx)
+	if w != nil {
+		r.walking.Add(1)
+	}
+	return w, err
+}
+
+// room waits until the process has fewer slices than the API lets it have requests. More of them would only be walked the
+// slower, and at the end keep other processes waiting that have places and nothing to walk.
+func (r *run) room(ctx context.Context) error {
+	for {
+		places := 0
+		for _, c := range r.clients {
+			places += c.InFlight()
+		}
+		if walking := int(r.walking.Load()); walking == 0 || walking < places {
+			return nil
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// look takes a slice; nil when none is left. Slices that another process holds are waited for: it may die, and then they
+// are ours; a run that says "done" must have seen the end of them. So are slices that are free and could not be had: somebody
+// else was looking at them.
+//
+// As long as nothing is free, nobody tries to lease.
+func (r *run) look(ctx context.Context) (*load.Walk, error) {
 	w, err := r.lease(ctx)
 	for idle := time.Duration(0); w == nil && err == nil; {
 		due, skip := r.todo()

@@ -127,7 +127,7 @@ func (s *soak) rest() {
 func TestSoak(t *testing.T) {
 	begin := at("2026-03-02 00:07")
 	end := begin.AddDate(0, 0, *soakDays)
-	b := newBench(t, fakeapi.WorldConfig{Seed: 70, Sims: 8, Start: at("2026-03-01"), End: end.AddDate(0, 0, 1)}, fakeapi.Options{})
+	b := newBenchAlone(t, fakeapi.WorldConfig{Seed: 70, Sims: 8, Start: at("2026-03-01"), End: end.AddDate(0, 0, 1)}, fakeapi.Options{})
 	b.clock.Set(begin)
 	b.around = roundTrip(http.DefaultTransport.RoundTrip)
 	s := &soak{bench: b, random: rand.New(rand.NewPCG(70, 0))}

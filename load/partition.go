@@ -56,7 +56,7 @@ func (s *Store) learnPartitions(ctx context.Context, g extract.Granularity, w ex
 			}
 			there, err := look(ctx, parent, name, month)
 			if err != nil {
-				return fmt.Errorf("make partition %s: %w", name, err)
+				return fmt.Errorf("look for partition %s, or make it: %w", name, err)
 			}
 			if there {
 				learnt = append(learnt, name)
@@ -73,7 +73,7 @@ func (s *Store) learnPartitions(ctx context.Context, g extract.Granularity, w ex
 }
 
 // remindPartitions lets every session look again which partitions there are. It changes nothing, and is left to the next run
-// where somebody is about to change the table.
+// where somebody is about to change the table, or Postgres sees a deadlock in it: a run that is done is no failure for that.
 func (s *Store) remindPartitions(ctx context.Context) error {
 	for _, parent := range []string{"usage_hourly", "usage_daily"} {
 		err := s.inTx(ctx, func(tx pgx.Tx) error {
@@ -84,7 +84,7 @@ func (s *Store) remindPartitions(ctx context.Context) error {
 			return err
 		})
 		var pg *pgconn.PgError
-		if err != nil && !(errors.As(err, &pg) && pg.Code == "55P03") {
+		if err != nil && !(errors.As(err, &pg) && (pg.Code == "55P03" || deadlocked(err))) {
 			return fmt.Errorf("remind of the partitions of %s: %w", parent, err)
 		}
 	}
